@@ -1,0 +1,91 @@
+export { type BodyContext, decodeBody } from './body/decode-body.ts';
+export { type EncodeBodyOptions, encodeBody } from './body/encode-body.ts';
+export { ProducerContext } from './body/producer-context.ts';
+export { Vocabulary } from './body/vocabulary.ts';
+export { ByteReader } from './bytes/byte-reader.ts';
+export { ByteWriter } from './bytes/byte-writer.ts';
+export { type Crc32, crc32 } from './bytes/crc32.ts';
+export { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError, located } from './errors.ts';
+export {
+  type Body,
+  compareEntries,
+  type DeltaOp,
+  EventType,
+  type GameEvent,
+  type NestedChange,
+  type Path,
+  type State,
+  type StateChange,
+  type TextChange,
+  type TimelineEntry,
+} from './event.ts';
+export { isId, LIMITS } from './limits.ts';
+export {
+  JSON_PROFILE,
+  LMSP_PROFILE,
+  type Profile,
+  type ProfileName,
+  profileNamed,
+  type Template,
+} from './profile/profile.ts';
+export {
+  BLOCK_HEADER_BYTES,
+  type BlockHeader,
+  BlockKind,
+  type BlockLink,
+  decodeBlockHeader,
+  decodeBlockPayload,
+  encodeBlock,
+  linkOf,
+  NO_BLOCK,
+  SYNC_MARKER,
+} from './recording/block.ts';
+export { BlockBuilder, type ClosedBlock } from './recording/block-builder.ts';
+export { type EventBlock, RecordingIdentity, readEventBlock } from './recording/block-reader.ts';
+export {
+  type ByteSink,
+  type ByteSource,
+  BytesSink,
+  BytesSource,
+  type Compression,
+  PORTABLE_COMPRESSION,
+} from './recording/byte-io.ts';
+export { type BlockRow, encodeFileHeader, FILE_HEADER_BYTES, startsWithMagic } from './recording/index-block.ts';
+export { PlayClock } from './recording/play-clock.ts';
+export { makeRecordingId, recordingIdBytes, recordingIdText } from './recording/recording-id.ts';
+export {
+  BlockReplay,
+  chainFault,
+  type LoadedBlock,
+  RecordingReader,
+  type TimelineStep,
+  type WalkedBlock,
+  walkBlocks,
+} from './recording/recording-reader.ts';
+export { type RecordingEnd, RecordingWriter, type RecordingWriterOptions } from './recording/recording-writer.ts';
+export {
+  type CheckpointRecord,
+  type GapRecord,
+  type PlayerSummary,
+  type ProducerRecord,
+  type RawRecord,
+  type RecordingMeta,
+  type RecordingSummary,
+  RecordType,
+  readKeyframe,
+  readProducer,
+  readRecords,
+  writeKeyframe,
+  writeProducer,
+  writeRecord,
+} from './recording/records.ts';
+export { type DiffBase, diff } from './state/diff.ts';
+export { LiveState, type StateEntry } from './state/live-state.ts';
+export { diffText } from './state/text-diff.ts';
+export { decodeValue } from './values/decode-value.ts';
+export { encodeValue } from './values/encode-value.ts';
+export { canonicalJson, captureJson, isJsonObject, type Json, type JsonObject, jsonEqual } from './values/json.ts';
+export { type CloseAction, CloseCode, closeAction, closeReason } from './wire/close-codes.ts';
+export { ChunkAssembler, decodeDownMessage, decodeUpMessage } from './wire/decode-message.ts';
+export { chunked, encodeMessage } from './wire/encode-message.ts';
+export * from './wire/messages.ts';

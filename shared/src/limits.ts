@@ -1,0 +1,27 @@
+/** What untrusted input may ask for (S2, W11). Listed in DELTA.md and PROTOCOL.md. */
+export const LIMITS = {
+  /** Longest message on the wire, in bytes; longer ones travel in chunks. */
+  messageBytes: 64 * 1024,
+  /** Longest message put together from chunks, in bytes. */
+  chunkedBytes: 4 * 1024 * 1024,
+  /** Size of a state: its texts, names and encoded values, in bytes. */
+  stateBytes: 1024 * 1024,
+  stateKeys: 256,
+  /** Longest state key, in bytes. */
+  keyBytes: 64,
+  depth: 16,
+  /** Nodes of one value: every scalar, array and map counts. */
+  nodes: 20_000,
+  deltaOps: 4_096,
+  /** Event types with their data keys, and state key names, that a vocabulary remembers. */
+  vocabulary: 1_024,
+  /** Largest payload of a block, before its codec, in bytes. */
+  blockBytes: 64 * 1024 * 1024,
+} as const;
+
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Room, player and recording ids (S1). They may become part of a path, so nothing else is allowed in them. */
+export function isId(text: unknown): text is string {
+  return typeof text === 'string' && ID.test(text);
+}

@@ -1,0 +1,146 @@
+import type { ProducerContext } from '../body/producer-context.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
+import type { TimelineEntry } from '../event.ts';
+import { BlockKind, type BlockLink, encodeBlock } from './block.ts';
+import type { Compression } from './byte-io.ts';
+import { type EntryBase, writeEventColumns } from './event-columns.ts';
+import {
+  type CheckpointRecord,
+  type GapRecord,
+  type ProducerRecord,
+  type RecordingMeta,
+  RecordType,
+  writeCheckpoint,
+  writeGap,
+  writeKeyframe,
+  writeProducer,
+  writeRecord,
+  writeValueRecord,
+} from './records.ts';
+
+/** Bytes that an entry takes beside its body, roughly. */
+const ENTRY_OVERHEAD = 8;
+
+/** Gathers entries and records into one events block. Bodies are kept by reference until `close`. */
+export class BlockBuilder {
+  readonly #recordingId: string;
+  readonly #epoch: number;
+  readonly #compression: Compression;
+  readonly #records = new ByteWriter(1_024);
+  readonly #scratch = new ByteWriter(1_024);
+  readonly #bases = new Map<number, EntryBase>();
+  #entries: TimelineEntry[] = [];
+  #bodyBytes = 0;
+  #selfContained = false;
+
+  constructor(recordingId: string, epoch: number, compression: Compression) {
+    this.#recordingId = recordingId;
+    this.#epoch = epoch;
+    this.#compression = compression;
+  }
+
+  /** Nothing has been put into it yet. */
+  get isNew(): boolean {
+    return this.#entries.length === 0 && this.#records.length === 0;
+  }
+
+  get entries(): number {
+    return this.#entries.length;
+  }
+
+  /** Bytes of the entries so far, without the keyframes the block opens with. */
+  get entryBytes(): number {
+    return this.#bodyBytes;
+  }
+
+  /** Opens a self-contained block: with the identity and keyframe of every producer it may need. */
+  open(contexts: Iterable<ProducerContext>): void {
+    this.#selfContained = true;
+    for (const context of contexts) this.keyframe(context);
+  }
+
+  hasKeyframe(producer: number): boolean {
+    return this.#bases.has(producer);
+  }
+
+  keyframe(context: ProducerContext): void {
+    this.producer(context);
+    writeKeyframe(this.#scratch, context);
+    this.#record(RecordType.Keyframe);
+    this.#bases.set(context.index, { pseq: context.pseq, time: context.time, stamp: context.stamp });
+  }
+
+  producer(producer: ProducerRecord): void {
+    writeProducer(this.#scratch, producer);
+    this.#record(RecordType.Producer);
+  }
+
+  meta(meta: RecordingMeta): void {
+    writeValueRecord(this.#scratch, meta);
+    this.#record(RecordType.Meta);
+  }
+
+  checkpoint(checkpoint: CheckpointRecord): void {
+    writeCheckpoint(this.#scratch, checkpoint);
+    this.#record(RecordType.Checkpoint);
+  }
+
+  gap(gap: GapRecord): void {
+    writeGap(this.#scratch, gap);
+    this.#record(RecordType.Gap);
+  }
+
+  /** A record of any other type, from its own writer or from a file that is rewritten. */
+  record(type: number, bytes: Uint8Array): void {
+    this.#scratch.raw(bytes);
+    this.#record(type);
+  }
+
+  add(entry: TimelineEntry): void {
+    this.#entries.push(entry);
+    this.#bodyBytes += entry.body.length + ENTRY_OVERHEAD;
+  }
+
+  /** The block, and what the next one says about it. The builder is empty afterwards. */
+  close(previous: BlockLink, { compress }: { compress: boolean }): ClosedBlock {
+    const entries = this.#entries;
+    let [firstSeq, lastSeq] = [Number.POSITIVE_INFINITY, 0];
+    let [firstTime, lastTime] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    for (const { seq, time } of entries) {
+      firstSeq = Math.min(firstSeq, seq);
+      lastSeq = Math.max(lastSeq, seq);
+      firstTime = Math.min(firstTime, time);
+      lastTime = Math.max(lastTime, time);
+    }
+    if (entries.length === 0) [firstSeq, firstTime, lastTime] = [0, 0, 0];
+    if (entries.length > 0) {
+      writeEventColumns(this.#scratch, entries, { firstSeq, firstTime, producers: this.#bases });
+      this.#record(RecordType.Events);
+    }
+    const range = { firstSeq, lastSeq, firstTime, lastTime, events: entries.length };
+    const identity = { kind: BlockKind.Events, recordingId: this.#recordingId, epoch: this.#epoch };
+    const content = { ...identity, ...range, selfContained: this.#selfContained, previous, compress };
+    const block = encodeBlock({ ...content, payload: this.#records.bytes() }, this.#compression);
+    this.#records.truncate(0);
+    this.#bases.clear();
+    this.#entries = [];
+    this.#bodyBytes = 0;
+    this.#selfContained = false;
+    return { ...block, ...range };
+  }
+
+  #record(type: number): void {
+    writeRecord(this.#records, type, this.#scratch);
+    this.#scratch.truncate(0);
+  }
+}
+
+export interface ClosedBlock {
+  readonly bytes: Uint8Array;
+  readonly link: BlockLink;
+  readonly firstSeq: number;
+  readonly lastSeq: number;
+  readonly firstTime: number;
+  readonly lastTime: number;
+  readonly events: number;
+}

@@ -1,0 +1,259 @@
+import type { ErrorCode } from '../errors.ts';
+import type { JsonObject } from '../values/json.ts';
+
+/** Offered and answered in the WebSocket handshake (W1). */
+export const SUBPROTOCOL = 'gametape.v1';
+/** Versions of the protocol that this build speaks. */
+export const PROTOCOL_VERSIONS: readonly number[] = [1];
+
+export type Role = 'player' | 'spectator' | 'host';
+
+/** Where a reader of a room stands: `seq` within `epoch`, one incarnation of the room's journal (W4). */
+export interface Position {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
+/** First message of every connection (W1). `clock` is the sender's own clock now, in microseconds. */
+export interface Hello {
+  readonly kind: 'hello';
+  readonly protocols: readonly number[];
+  readonly room: string;
+  readonly player: string;
+  readonly role: Role;
+  readonly profile: string;
+  /** Names one SDK instance: the producer of what it records. */
+  readonly instance: string;
+  readonly clock: number;
+  readonly name?: string;
+  readonly token?: string;
+  /** The position to go on from after a lost connection. */
+  readonly resume?: Position;
+  /** A body with the first keyframe of the player's state, empty if there is none. */
+  readonly state: Uint8Array;
+}
+
+/** Answer to a probe of the relay: the client's clock on receipt and on sending, in microseconds (T2). */
+export interface Pong {
+  readonly kind: 'pong';
+  readonly id: number;
+  readonly received: number;
+  readonly sent: number;
+}
+
+/** Consecutive events of one producer, from `firstPseq` on (W2). Resent messages are the identical bytes. */
+export interface EventsUp {
+  readonly kind: 'events-up';
+  readonly firstPseq: number;
+  /** The last seq that this player had been shown (T4); undefined if the same as before. */
+  readonly shown?: number;
+  readonly events: readonly EventUp[];
+}
+
+export interface EventUp {
+  /** Since the producer's previous event, in microseconds of its own clock (T1). */
+  readonly stampDelta: number;
+  readonly body: Uint8Array;
+}
+
+/** Events that the SDK had to drop: an explicit hole instead of a silent one (W3). */
+export interface Gap {
+  readonly kind: 'gap';
+  readonly firstPseq: number;
+  readonly lastPseq: number;
+  readonly reason: string;
+}
+
+/** The player goes. `lastPseq` is the last event it recorded. */
+export interface Leave {
+  readonly kind: 'leave';
+  readonly lastPseq: number;
+}
+
+/** Asks to end the room and its recording (W6). */
+export interface End {
+  readonly kind: 'end';
+  readonly lastPseq: number;
+  readonly outcome: JsonObject;
+}
+
+/** Answer to `ending`: everything up to here has been sent (W6). */
+export interface Final {
+  readonly kind: 'final';
+  readonly lastPseq: number;
+}
+
+/** How an earlier connection of the same client went on: `reset` means a snapshot follows (W4). */
+export type Resumption = 'new' | 'resumed' | 'reset';
+
+export interface PlayerInfo {
+  readonly id: string;
+  readonly name?: string;
+  readonly connected: boolean;
+}
+
+/** Answer to a hello. Every event sent on this connection belongs to `epoch`. Times are microseconds of room time. */
+export interface Welcome {
+  readonly kind: 'welcome';
+  readonly protocol: number;
+  readonly recordingId: string;
+  readonly profile: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly resumption: Resumption;
+  /** This connection's producer, -1 for spectators. */
+  readonly producer: number;
+  /** The producer's last event that is in the journal: the SDK goes on after it. */
+  readonly lastPseq: number;
+  readonly roomTime: number;
+  readonly createdAt: number;
+  /** Silence after which either side may take the other for dead, in milliseconds (W10). */
+  readonly silenceMs: number;
+  /** What `stable` means here: the kind of journal. */
+  readonly durability: string;
+  readonly players: readonly PlayerInfo[];
+}
+
+/** Producers and their keyframes, as records of a block (FORMAT.md), at the position of the welcome (W5). */
+export interface Snapshot {
+  readonly kind: 'snapshot';
+  readonly records: Uint8Array;
+}
+
+/** A producer whose events follow. */
+export interface ProducerNews {
+  readonly kind: 'producer';
+  readonly index: number;
+  readonly player: string;
+  readonly instance: string;
+}
+
+/** Both cumulative acks of one producer (W3). */
+export interface Acks {
+  readonly accepted: number;
+  readonly stable: number;
+}
+
+/** Recorded events of other producers, up to and including room number `upTo` (W4). */
+export interface EventsDown {
+  readonly kind: 'events-down';
+  readonly acks: Acks;
+  readonly upTo: number;
+  readonly events: readonly EventDown[];
+}
+
+export interface EventDown {
+  readonly seq: number;
+  readonly producer: number;
+  /** Microseconds of room time. */
+  readonly time: number;
+  /** The producer's own clock; null for events that the relay made. */
+  readonly stamp: number | null;
+  readonly body: Uint8Array;
+}
+
+export interface AckMessage {
+  readonly kind: 'ack';
+  readonly acks: Acks;
+}
+
+/** Heartbeat, clock probe and acks in one (W10). */
+export interface Ping {
+  readonly kind: 'ping';
+  readonly id: number;
+  readonly acks: Acks;
+}
+
+/** The producer skipped something: go on from here (W2). */
+export interface Expect {
+  readonly kind: 'expect';
+  readonly pseq: number;
+}
+
+/** The producer's state is not known any more: the next change has to be a keyframe (D3). */
+export interface NeedKeyframe {
+  readonly kind: 'need-keyframe';
+}
+
+/** Something that was refused without ending the connection. `pseq` names the event it is about, 0 if none. */
+export interface Notice {
+  readonly kind: 'notice';
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly pseq: number;
+}
+
+/** The room ends: send what is left, then `final` (W6). */
+export interface Ending {
+  readonly kind: 'ending';
+}
+
+/** The recording is finished. */
+export interface Ended {
+  readonly kind: 'ended';
+  readonly summary: SessionSummary;
+}
+
+/** What a session leaves. `durationS` is play time in seconds. */
+export interface SessionSummary {
+  readonly recordingId: string;
+  readonly room: string;
+  readonly complete: boolean;
+  readonly durationS: number;
+  readonly events: number;
+  readonly players: readonly {
+    readonly id: string;
+    readonly events: number;
+    readonly expected: number | null;
+    readonly received: number;
+    readonly gaps: readonly (readonly [number, number])[];
+  }[];
+}
+
+/** A piece of a message that is longer than a message may be. */
+export interface Chunk {
+  readonly kind: 'chunk';
+  readonly last: boolean;
+  readonly bytes: Uint8Array;
+}
+
+export type UpMessage = Hello | Pong | EventsUp | Gap | Leave | End | Final | Chunk;
+export type DownMessage =
+  | Welcome
+  | Snapshot
+  | ProducerNews
+  | EventsDown
+  | AckMessage
+  | Ping
+  | Expect
+  | NeedKeyframe
+  | Notice
+  | Ending
+  | Ended
+  | Chunk;
+
+/** First byte of each message (PROTOCOL.md). `events-up` has flags in its low bits. */
+export const MessageByte = {
+  hello: 0x01,
+  pong: 0x02,
+  gap: 0x04,
+  leave: 0x05,
+  end: 0x06,
+  final: 0x07,
+  chunk: 0x0f,
+  'events-up': 0x40,
+  welcome: 0x81,
+  snapshot: 0x82,
+  'events-down': 0x83,
+  producer: 0x84,
+  ack: 0x85,
+  ping: 0x86,
+  expect: 0x87,
+  notice: 0x88,
+  'need-keyframe': 0x89,
+  ending: 0x8a,
+  ended: 0x8b,
+} as const satisfies Record<(UpMessage | DownMessage)['kind'], number>;
+
+/** Flags of `events-up`. */
+export const EventsFlag = { Single: 1, Shown: 2 } as const;
