@@ -50,8 +50,16 @@ export {
   type Compression,
   PORTABLE_COMPRESSION,
 } from './recording/byte-io.ts';
-export { type BlockRow, encodeFileHeader, FILE_HEADER_BYTES, startsWithMagic } from './recording/index-block.ts';
-export { PlayClock } from './recording/play-clock.ts';
+export {
+  type BlockRow,
+  decodeFooter,
+  encodeFileHeader,
+  FILE_HEADER_BYTES,
+  FOOTER_BYTES,
+  type Footer,
+  startsWithMagic,
+} from './recording/index-block.ts';
+export { type OpenPause, PlayClock } from './recording/play-clock.ts';
 export { makeRecordingId, recordingIdBytes, recordingIdText } from './recording/recording-id.ts';
 export {
   BlockReplay,
@@ -65,6 +73,7 @@ export {
 export { type RecordingEnd, RecordingWriter, type RecordingWriterOptions } from './recording/recording-writer.ts';
 export {
   type CheckpointRecord,
+  type EndRecord,
   type GapRecord,
   type PlayerSummary,
   type ProducerRecord,
@@ -79,7 +88,7 @@ export {
   writeProducer,
   writeRecord,
 } from './recording/records.ts';
-export { type DiffBase, diff } from './state/diff.ts';
+export { type DiffBase, diff, diffKey } from './state/diff.ts';
 export { LiveState, type StateEntry } from './state/live-state.ts';
 export { diffText } from './state/text-diff.ts';
 export { decodeValue } from './values/decode-value.ts';
@@ -89,3 +98,4 @@ export { type CloseAction, CloseCode, closeAction, closeReason } from './wire/cl
 export { ChunkAssembler, decodeDownMessage, decodeUpMessage } from './wire/decode-message.ts';
 export { chunked, encodeMessage } from './wire/encode-message.ts';
 export * from './wire/messages.ts';
+export { TimestampManager } from './lmsp/timestamp-manager.ts';

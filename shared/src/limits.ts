@@ -4,7 +4,7 @@ export const LIMITS = {
   messageBytes: 64 * 1024,
   /** Longest message put together from chunks, in bytes. */
   chunkedBytes: 4 * 1024 * 1024,
-  /** Size of a state: its texts, names and encoded values, in bytes. */
+  /** Size of a state, roughly in bytes (DELTA.md), and of all the text that one delta inserts. */
   stateBytes: 1024 * 1024,
   stateKeys: 256,
   /** Longest state key, in bytes. */
@@ -15,6 +15,8 @@ export const LIMITS = {
   deltaOps: 4_096,
   /** Event types with their data keys, and state key names, that a vocabulary remembers. */
   vocabulary: 1_024,
+  /** Size of the event types and data keys that a vocabulary remembers, in UTF-16 code units. */
+  vocabularyUnits: 64 * 1024,
   /** Largest payload of a block, before its codec, in bytes. */
   blockBytes: 64 * 1024 * 1024,
 } as const;

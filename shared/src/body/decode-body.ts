@@ -1,10 +1,9 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
-import type { Body, DeltaOp, GameEvent, NestedChange, StateChange } from '../event.ts';
+import type { Body, DeltaOp, NestedChange, StateChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { decodeValue } from '../values/decode-value.ts';
-import type { Json } from '../values/json.ts';
+import { isForbiddenKey, type Json } from '../values/json.ts';
 import { BodyForm, Op } from './body-layout.ts';
-import { firstText } from './encode-body.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
 /** What decoding needs of the state that a delta applies to: how many numbers `add` has, and where edits ended. */
@@ -20,26 +19,35 @@ export interface BodyContext {
 export function decodeBody(reader: ByteReader, vocabulary: Vocabulary, context: BodyContext): Body {
   const mark = vocabulary.mark();
   try {
-    const head = reader.varint();
-    const form = (head % 4) as BodyForm;
-    const event = readEvent(reader, vocabulary, Math.floor(head / 4));
-    const change = readChange(reader, vocabulary, form, context, event);
-    reader.end();
-    if (!event && !change) reader.fail('has neither an event nor a state');
-    return { ...(event && { event }), ...(change && { change }) };
+    return readBody(reader, vocabulary, context);
   } catch (error) {
     vocabulary.reset(mark);
     throw error;
   }
 }
 
-/** The event alone: what listing needs. The vocabulary learns templates, but not the names the state part may define. */
-function readEvent(reader: ByteReader, vocabulary: Vocabulary, number: number): GameEvent | undefined {
-  if (number === 0) return undefined;
+function readBody(reader: ByteReader, vocabulary: Vocabulary, context: BodyContext): Body {
+  const head = reader.varint();
+  const form = (head % 4) as BodyForm;
+  const number = Math.floor(head / 4);
+  if (number === 0) {
+    if (form === BodyForm.None) reader.fail('has neither an event nor a state');
+    return { change: readChange(reader, vocabulary, form, context, undefined) };
+  }
   const template = vocabulary.readTemplate(reader, number);
   const data: Record<string, Json> = {};
-  for (const key of template.keys) data[key] = decodeValue(reader);
-  return { type: template.type, data };
+  let echo: string | undefined;
+  for (const key of template.keys) {
+    const value = decodeValue(reader);
+    if (echo === undefined && typeof value === 'string') echo = value;
+    data[key] = value;
+  }
+  const event = { type: template.type, data };
+  if (form === BodyForm.None) {
+    reader.end();
+    return { event };
+  }
+  return { event, change: readChange(reader, vocabulary, form, context, echo) };
 }
 
 function readChange(
@@ -47,12 +55,11 @@ function readChange(
   vocabulary: Vocabulary,
   form: BodyForm,
   context: BodyContext,
-  event: GameEvent | undefined,
-): StateChange | undefined {
-  if (form === BodyForm.None) return undefined;
+  echo: string | undefined,
+): StateChange {
   if (form === BodyForm.Keyframe) return readKeyframe(reader, vocabulary);
   const check = form === BodyForm.CheckedDelta ? { check: reader.u32() } : undefined;
-  const ops = new OpDecoder(reader, vocabulary, context, firstText(event)).decode();
+  const ops = new OpDecoder(reader, vocabulary, context, echo).decode();
   return { form: 'delta', ops, ...check };
 }
 
@@ -65,6 +72,7 @@ function readKeyframe(reader: ByteReader, vocabulary: Vocabulary): StateChange {
     if (entries.has(key)) reader.fail('has the same state key twice');
     entries.set(key, decodeValue(reader));
   }
+  reader.end();
   return { form: 'keyframe', entries: [...entries] };
 }
 
@@ -73,9 +81,11 @@ class OpDecoder {
   readonly #vocabulary: Vocabulary;
   readonly #context: BodyContext;
   readonly #echo: string | undefined;
+  /** Where the last edit of a key has ended, if this delta has changed that. */
   readonly #ends = new Map<string, number>();
-  /** Keys that this delta has set: `add` has to know how many numbers they now hold. */
-  readonly #set = new Map<string, Json>();
+  /** How many numbers `add` has for a key, if this delta has changed that; made when it is first needed. */
+  #widths: Map<string, number> | undefined;
+  #inserted = 0;
 
   constructor(reader: ByteReader, vocabulary: Vocabulary, context: BodyContext, echo: string | undefined) {
     this.#reader = reader;
@@ -102,7 +112,7 @@ class OpDecoder {
       case Op.Set: {
         const value = decodeValue(reader);
         this.#ends.set(key, 0);
-        this.#set.set(key, value);
+        this.#setWidth(key, widthOf(value));
         return { op: 'set', key, value };
       }
       case Op.Delete:
@@ -117,20 +127,24 @@ class OpDecoder {
       case Op.Cut:
         return this.#splice(key, reader.zigzag(), reader.varint(), '');
       case Op.Add: {
-        const value = this.#set.get(key) ?? this.#context.get(key);
-        const numbers = Array.isArray(value) ? value.length : 1;
-        if (numbers > reader.left) reader.fail('ends before its numbers');
-        return { op: 'add', key, by: Array.from({ length: numbers }, () => reader.zigzag()) };
+        const width = this.#width(key);
+        if (width > reader.left) reader.fail(`ends before the ${width} numbers it adds`);
+        const by: number[] = [];
+        for (let i = 0; i < width; i++) by.push(reader.zigzag());
+        return { op: 'add', key, by };
       }
       case Op.Nest:
         this.#ends.set(key, 0);
-        return { op: 'nest', key, ...this.#nest() };
+        return this.#nest(key);
     }
   }
 
   #splice(key: string, move: number, remove: number, insert: string): DeltaOp {
     const at = (this.#ends.get(key) ?? this.#context.editEnd(key)) + move;
     this.#ends.set(key, at + insert.length);
+    this.#inserted += insert.length;
+    // An echo is one byte on the wire: without this bound a short message could insert for seconds.
+    if (this.#inserted > LIMITS.stateBytes) this.#reader.fail(`inserts more than ${LIMITS.stateBytes} code units`);
     return { op: 'splice', key, at, remove, insert };
   }
 
@@ -138,18 +152,30 @@ class OpDecoder {
     return this.#echo ?? this.#reader.fail('echoes a text that its event does not have');
   }
 
-  #nest(): { path: (string | number)[]; change: NestedChange } {
+  #nest(key: string): DeltaOp {
+    const path = this.#path();
+    const change = this.#nestedChange();
+    const isInArray = path.length === 1 && typeof path[0] === 'number';
+    if (path.length === 0 && change.op === 'set') this.#setWidth(key, widthOf(change.value));
+    else if (path.length === 0 && change.op === 'splice') {
+      this.#setWidth(key, this.#width(key) + change.insert.length - change.remove);
+    } else if (isInArray && change.op === 'delete') this.#setWidth(key, this.#width(key) - 1);
+    return { op: 'nest', key, path, change };
+  }
+
+  #path(): (string | number)[] {
     const reader = this.#reader;
     const depth = reader.count(1);
     if (depth > LIMITS.depth) reader.fail(`has a path deeper than ${LIMITS.depth}`);
     const path: (string | number)[] = [];
     for (let i = 0; i < depth; i++) {
       const step = decodeValue(reader);
+      const isName = typeof step === 'string' && !isForbiddenKey(step);
       const isIndex = typeof step === 'number' && Number.isInteger(step) && step >= 0;
-      if (typeof step !== 'string' && !isIndex) reader.fail('has a path step that is neither a name nor an index');
-      path.push(step as string | number);
+      if (!isName && !isIndex) return reader.fail('has a path step that is neither a name nor an index');
+      path.push(step);
     }
-    return { path, change: this.#nestedChange() };
+    return path;
   }
 
   #nestedChange(): NestedChange {
@@ -170,4 +196,16 @@ class OpDecoder {
         return reader.fail('has an unknown nested change');
     }
   }
+  #width(key: string): number {
+    return this.#widths?.get(key) ?? widthOf(this.#context.get(key));
+  }
+
+  #setWidth(key: string, width: number): void {
+    this.#widths ??= new Map();
+    this.#widths.set(key, width);
+  }
+}
+
+function widthOf(value: Json | undefined): number {
+  return Array.isArray(value) ? value.length : 1;
 }

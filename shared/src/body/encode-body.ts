@@ -7,35 +7,57 @@ import type { Vocabulary } from './vocabulary.ts';
 export interface EncodeBodyOptions {
   /** Where the last edit of a text ended, in the state that the change applies to. */
   readonly editEnd: (key: string) => number;
-  /** False for entries the relay makes: it must not grow a vocabulary that is the producer's. */
+  /** False for entries the relay makes: they neither grow the producer's vocabulary nor rely on what it has learned. */
   readonly learn: boolean;
 }
 
-/** Appends a body (DELTA.md). Bodies made without a state to change need no options. */
+/**
+ * Appends a body (DELTA.md), or leaves `writer` and `vocabulary` as they were. Bodies made without a state to change need
+ * no options.
+ *
+ * @throws GametapeError `BAD_VALUE`, `LIMIT_EXCEEDED` for a state key that is none.
+ */
 export function encodeBody(
   writer: ByteWriter,
   vocabulary: Vocabulary,
+  body: Body,
+  options: EncodeBodyOptions = { editEnd: () => 0, learn: true },
+): void {
+  const mark = vocabulary.mark();
+  const start = writer.length;
+  try {
+    writeBody(writer, vocabulary, body, options);
+  } catch (error) {
+    vocabulary.reset(mark);
+    writer.truncate(start);
+    throw error;
+  }
+}
+
+function writeBody(
+  writer: ByteWriter,
+  vocabulary: Vocabulary,
   { event, change }: Body,
-  { editEnd, learn }: EncodeBodyOptions = { editEnd: () => 0, learn: true },
+  { editEnd, learn }: EncodeBodyOptions,
 ): void {
   vocabulary.writeTemplate(writer, event, formOf(change), learn);
   if (event) for (const key of Object.keys(event.data)) encodeValue(writer, event.data[key] ?? null);
   if (change?.form === 'keyframe') {
     writer.varint(change.entries.length);
     for (const [key, value] of change.entries) {
-      const { number, isNew } = vocabulary.numberOfName(key);
+      const { number, isSpelled } = vocabulary.numberOfName(key, learn);
       writer.varint(number);
-      if (isNew) writer.text(key);
+      if (isSpelled) writer.text(key);
       encodeValue(writer, value);
     }
   } else if (change?.form === 'delta') {
     if (change.check !== undefined) writer.u32(change.check);
-    new OpEncoder(writer, vocabulary, editEnd, firstText(event)).encode(change.ops);
+    new OpEncoder(writer, vocabulary, { editEnd, learn }, firstText(event)).encode(change.ops);
   }
 }
 
-/** The text that `echo` inserts: the first string among an event's values. */
-export function firstText(event: GameEvent | undefined): string | undefined {
+/** The text that `echo` inserts: the first string among an event's values, in the order in which they are written. */
+function firstText(event: GameEvent | undefined): string | undefined {
   if (!event) return undefined;
   for (const key of Object.keys(event.data)) {
     const value = event.data[key];
@@ -53,14 +75,14 @@ function formOf(change: StateChange | undefined): BodyForm {
 class OpEncoder {
   readonly #writer: ByteWriter;
   readonly #vocabulary: Vocabulary;
-  readonly #editEnd: (key: string) => number;
+  readonly #options: EncodeBodyOptions;
   readonly #echo: string | undefined;
   readonly #ends = new Map<string, number>();
 
-  constructor(writer: ByteWriter, vocabulary: Vocabulary, editEnd: (key: string) => number, echo: string | undefined) {
+  constructor(writer: ByteWriter, vocabulary: Vocabulary, options: EncodeBodyOptions, echo: string | undefined) {
     this.#writer = writer;
     this.#vocabulary = vocabulary;
-    this.#editEnd = editEnd;
+    this.#options = options;
     this.#echo = echo;
   }
 
@@ -91,7 +113,7 @@ class OpEncoder {
   }
 
   #splice({ key, at, remove, insert }: Extract<DeltaOp, { op: 'splice' }>): void {
-    const move = at - (this.#ends.get(key) ?? this.#editEnd(key));
+    const move = at - (this.#ends.get(key) ?? this.#options.editEnd(key));
     this.#ends.set(key, at + insert.length);
     if (insert === '') {
       this.#head(Op.Cut, key);
@@ -130,12 +152,12 @@ class OpEncoder {
   }
 
   #head(op: Op, key: string): void {
-    const { number, isNew } = this.#vocabulary.numberOfName(key);
+    const { number, isSpelled } = this.#vocabulary.numberOfName(key, this.#options.learn);
     if (number < 31) this.#writer.byte((op << 5) | number);
     else {
       this.#writer.byte((op << 5) | 31);
       this.#writer.varint(number);
     }
-    if (isNew) this.#writer.text(key);
+    if (isSpelled) this.#writer.text(key);
   }
 }

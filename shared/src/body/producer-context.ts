@@ -34,31 +34,48 @@ export class ProducerContext {
   /**
    * Decodes the body of the next entry and applies its change, whole or not at all.
    *
+   * @param check refuses the body, and the state it leads to, by throwing: then all is as it was before.
    * @throws GametapeError of the given code for bad bytes, `BAD_DELTA` or `LIMIT_EXCEEDED` for a change that does not fit.
    */
-  read(body: Uint8Array, stamp: number, code: ErrorCode, crc32?: Crc32): Body {
+  read(body: Uint8Array, stamp: number, code: ErrorCode, crc32?: Crc32, check?: (body: Body) => void): Body {
     const mark = this.vocabulary.mark();
     const decoded = decodeBody(new ByteReader(body, code), this.vocabulary, this.state);
-    if (decoded.change) {
-      try {
-        this.state.apply(decoded.change, stamp, crc32);
-      } catch (error) {
-        this.vocabulary.reset(mark);
-        throw error;
+    try {
+      const checkBody = check && (() => check(decoded));
+      if (decoded.change) this.state.apply(decoded.change, stamp, crc32, checkBody);
+      else {
+        checkBody?.();
+        this.state.stamp = stamp;
       }
-    } else this.state.stamp = stamp;
+    } catch (error) {
+      this.vocabulary.reset(mark);
+      throw error;
+    }
     return decoded;
   }
 
   /** `read`, for an entry that has its place: the next one will be relative to it. */
   advance(entry: TimelineEntry, code: ErrorCode, crc32?: Crc32): Body {
     try {
+      if (entry.pseq > this.pseq + 1) this.restart();
       const body = this.read(entry.body, entry.stamp ?? this.stamp, code, crc32);
       this.follow(entry);
       return body;
     } catch (error) {
       throw located(`event ${entry.seq} of player ${this.player}`, error);
     }
+  }
+
+  /** The events up to `pseq` will not come. */
+  skipTo(pseq: number): void {
+    if (pseq <= this.pseq) return;
+    this.pseq = pseq;
+    this.restart();
+  }
+
+  /** After a gap the vocabulary starts over: what the lost bodies defined is not known, and nobody refers to it (W3, D3). */
+  restart(): void {
+    this.vocabulary.reset({ templates: 0, names: 0 });
   }
 
   /** Takes over the numbers of an entry whose body has been read. */

@@ -1,13 +1,21 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
-import { GametapeError } from '../errors.ts';
 import type { GameEvent } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import type { Profile, Template } from '../profile/profile.ts';
+import { checkStateKey } from '../state/state-key.ts';
 import { isForbiddenKey } from '../values/json.ts';
 
 const INLINE = 1;
 const FIRST = 2;
+/** In place of a name's number: the name itself follows and is not remembered. */
+const INLINE_NAME = 16_383;
+
+/** How much of a vocabulary there was at some moment. */
+export interface VocabularyMark {
+  readonly templates: number;
+  readonly names: number;
+}
 
 /**
  * The event templates and state key names that one producer and its readers share. It starts as the profile's and grows
@@ -17,8 +25,10 @@ export class Vocabulary {
   readonly profile: Profile;
   readonly #templates: Template[] = [];
   readonly #names: string[] = [];
+  /** Size of the learned templates: it is bounded, as every block carries them. */
+  #templateUnits = 0;
   /** Numbers by text, built only when something is encoded. */
-  #templateNumbers: Map<string, number> | undefined;
+  #templateNumbers: Map<string, NumberedTemplate[]> | undefined;
   #nameNumbers: Map<string, number> | undefined;
 
   constructor(profile: Profile) {
@@ -34,46 +44,40 @@ export class Vocabulary {
   }
 
   /** A point to return to if what is being read turns out to be bad. */
-  mark(): { templates: number; names: number } {
+  mark(): VocabularyMark {
     return { templates: this.#templates.length, names: this.#names.length };
   }
 
-  reset(mark: { templates: number; names: number }): void {
+  reset(mark: VocabularyMark): void {
     if (this.#templates.length === mark.templates && this.#names.length === mark.names) return;
-    this.#templates.length = mark.templates;
+    for (const template of this.#templates.splice(mark.templates)) this.#templateUnits -= unitsOf(template);
     this.#names.length = mark.names;
     this.#templateNumbers = undefined;
     this.#nameNumbers = undefined;
   }
 
-  learnTemplate(template: Template): void {
-    this.#templates.push(template);
-    this.#templateNumbers?.set(templateKey(template.type, template.keys), this.#templateCount - 1 + FIRST);
-  }
-
-  learnName(name: string): void {
-    this.#names.push(name);
-    this.#nameNumbers?.set(name, this.#nameCount - 1);
-  }
-
-  /** Writes the head of a body, with the definition of its template if the other side cannot know it. */
+  /**
+   * Writes the head of a body, with the definition of its template if the other side cannot know it. Without `learn` it
+   * relies on the profile alone: such a body means the same wherever it ends up among the producer's.
+   */
   writeTemplate(writer: ByteWriter, event: GameEvent | undefined, form: number, learn: boolean): void {
     if (event === undefined) {
       writer.varint(form);
       return;
     }
     const keys = Object.keys(event.data);
-    const known = this.#numbersOfTemplates().get(templateKey(event.type, keys));
-    if (known !== undefined) {
+    const known = this.#numberOfTemplate(event.type, keys);
+    if (known !== undefined && (learn || known - FIRST < this.profile.templates.length)) {
       writer.varint(known * 4 + form);
       return;
     }
-    const remember = learn && this.#templates.length < LIMITS.vocabulary;
+    const template = { type: event.type, keys };
+    const remember = learn && this.#hasRoomFor(template);
     writer.varint((remember ? this.#templateCount + FIRST : INLINE) * 4 + form);
     writer.text(event.type);
     writer.varint(keys.length);
     for (const key of keys) writer.text(key);
-    if (remember) this.learnTemplate({ type: event.type, keys });
+    if (remember) this.#learnTemplate(template);
   }
 
   readTemplate(reader: ByteReader, number: number): Template {
@@ -82,35 +86,27 @@ export class Vocabulary {
       const preset = this.profile.templates;
       return (index < preset.length ? preset[index] : this.#templates[index - preset.length]) as Template;
     }
-    if (number !== INLINE && number - FIRST !== this.#templateCount) reader.fail(`has unknown template ${number}`);
-    const type = reader.text();
-    const keys: string[] = [];
-    for (let count = reader.count(1); count > 0; count--) {
-      const key = reader.text();
-      if (isForbiddenKey(key)) reader.fail(`has the data key ${key}, which is not allowed,`);
-      if (keys.includes(key)) reader.fail('has the same data key twice');
-      keys.push(key);
-    }
-    const template = { type, keys };
-    if (number !== INLINE) {
-      if (this.#templates.length >= LIMITS.vocabulary) reader.fail('defines more templates than are remembered');
-      this.learnTemplate(template);
-    }
+    if (number === INLINE) return readDefinition(reader);
+    if (number - FIRST !== this.#templateCount) reader.fail(`has unknown template ${number}`);
+    return this.readNextTemplate(reader);
+  }
+
+  /** Reads the definition of the next template and remembers it. */
+  readNextTemplate(reader: ByteReader): Template {
+    const template = readDefinition(reader);
+    if (!this.#hasRoomFor(template)) reader.fail('defines more templates than are remembered');
+    this.#learnTemplate(template);
     return template;
   }
 
-  /** The number of a state key's name, and whether the name itself must follow because it is new. */
-  numberOfName(name: string): { number: number; isNew: boolean } {
+  /** The number of a state key's name, and whether the name itself must follow. `learn` as for `writeTemplate`. */
+  numberOfName(name: string, learn: boolean): { number: number; isSpelled: boolean } {
     const known = this.#numbersOfNames().get(name);
-    if (known !== undefined) return { number: known, isNew: false };
-    if (this.#names.length >= LIMITS.vocabulary) {
-      throw new GametapeError(
-        'LIMIT_EXCEEDED',
-        `state key ${name}: more than ${LIMITS.vocabulary} names in one session`,
-      );
-    }
-    this.learnName(name);
-    return { number: this.#nameCount - 1, isNew: true };
+    if (known !== undefined && (learn || known < this.profile.names.length)) return { number: known, isSpelled: false };
+    checkStateKey(name);
+    if (!learn || this.#names.length >= LIMITS.vocabulary) return { number: INLINE_NAME, isSpelled: true };
+    this.#learnName(name);
+    return { number: this.#nameCount - 1, isSpelled: true };
   }
 
   readName(reader: ByteReader, number: number): string {
@@ -118,12 +114,17 @@ export class Vocabulary {
     if (number < preset.length) return preset[number] as string;
     const learned = this.#names[number - preset.length];
     if (learned !== undefined) return learned;
+    if (number === INLINE_NAME) return readStateKey(reader);
     if (number !== this.#nameCount) reader.fail(`has unknown state key number ${number}`);
-    const name = reader.text();
-    if (isForbiddenKey(name)) reader.fail(`has the state key ${name}, which is not allowed,`);
+    return this.readNextName(reader);
+  }
+
+  /** Reads the next name and remembers it. */
+  readNextName(reader: ByteReader): string {
+    const name = readStateKey(reader);
     if (this.#names.length >= LIMITS.vocabulary) reader.fail('names more state keys than are remembered');
     if (this.#numbersOfNames().has(name)) reader.fail('names a state key twice');
-    this.learnName(name);
+    this.#learnName(name);
     return name;
   }
 
@@ -135,12 +136,29 @@ export class Vocabulary {
     return this.profile.names.length + this.#names.length;
   }
 
-  #numbersOfTemplates(): Map<string, number> {
+  #hasRoomFor(template: Template): boolean {
+    const units = this.#templateUnits + unitsOf(template);
+    return this.#templates.length < LIMITS.vocabulary && units <= LIMITS.vocabularyUnits;
+  }
+
+  #learnTemplate(template: Template): void {
+    this.#templates.push(template);
+    this.#templateUnits += unitsOf(template);
+    if (this.#templateNumbers) addNumbered(this.#templateNumbers, template, this.#templateCount - 1 + FIRST);
+  }
+
+  #learnName(name: string): void {
+    this.#names.push(name);
+    this.#nameNumbers?.set(name, this.#nameCount - 1);
+  }
+
+  #numberOfTemplate(type: string, keys: readonly string[]): number | undefined {
     if (!this.#templateNumbers) {
+      this.#templateNumbers = new Map();
       const all = [...this.profile.templates, ...this.#templates];
-      this.#templateNumbers = new Map(all.map(({ type, keys }, index) => [templateKey(type, keys), index + FIRST]));
+      for (const [index, template] of all.entries()) addNumbered(this.#templateNumbers, template, index + FIRST);
     }
-    return this.#templateNumbers;
+    return this.#templateNumbers.get(type)?.find((known) => isSame(known.keys, keys))?.number;
   }
 
   #numbersOfNames(): Map<string, number> {
@@ -149,6 +167,44 @@ export class Vocabulary {
   }
 }
 
-function templateKey(type: string, keys: readonly string[]): string {
-  return keys.length === 0 ? type : `${type}\0${keys.join('\0')}`;
+interface NumberedTemplate {
+  readonly keys: readonly string[];
+  readonly number: number;
+}
+
+function addNumbered(numbers: Map<string, NumberedTemplate[]>, { type, keys }: Template, number: number): void {
+  const sameType = numbers.get(type);
+  if (sameType) sameType.push({ keys, number });
+  else numbers.set(type, [{ keys, number }]);
+}
+
+function isSame(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((key, index) => key === other[index]);
+}
+
+function readDefinition(reader: ByteReader): Template {
+  const type = reader.text();
+  const count = reader.count(1);
+  if (count > LIMITS.nodes) reader.fail(`has a template of ${count} keys, more than ${LIMITS.nodes},`);
+  const keys = new Set<string>();
+  for (let i = 0; i < count; i++) {
+    const key = reader.text();
+    if (isForbiddenKey(key)) reader.fail(`has the data key ${key}, which is not allowed,`);
+    if (keys.has(key)) reader.fail('has the same data key twice');
+    keys.add(key);
+  }
+  return { type, keys: [...keys] };
+}
+
+function readStateKey(reader: ByteReader): string {
+  const bytes = reader.varint();
+  if (bytes > LIMITS.keyBytes) reader.fail(`has a state key of ${bytes} bytes, more than ${LIMITS.keyBytes},`);
+  const key = reader.utf8(bytes);
+  if (isForbiddenKey(key)) reader.fail(`has the state key ${key}, which is not allowed,`);
+  return key;
+}
+
+/** What a template counts towards `LIMITS.vocabularyUnits`. */
+function unitsOf({ type, keys }: Template): number {
+  return keys.reduce((units, key) => units + key.length + 1, type.length + 1);
 }

@@ -39,11 +39,6 @@ export class ByteReader {
     return this.#bytes[this.#at++] as number;
   }
 
-  peek(): number {
-    if (this.#at >= this.#end) this.fail('ends where a byte is expected');
-    return this.#bytes[this.#at] as number;
-  }
-
   u32(): number {
     const at = this.#take(4);
     return this.#view.getUint32(at, true);
@@ -86,14 +81,17 @@ export class ByteReader {
     const value = this.varint();
     const half = Math.floor(value / 2);
     const number = unzigzag(half);
-    return value % 2 === 0 ? number * 100 : number;
+    if (value % 2 === 1) return number;
+    if (!Number.isSafeInteger(number * 100)) this.fail('has a number over 2^53');
+    return number * 100;
   }
 
   /** A count of things of at least `minimumBytes` each, so that it cannot promise more than the bytes hold. */
   count(minimumBytes: number): number {
     const count = this.varint();
-    if (count * minimumBytes > this.left)
+    if (count * minimumBytes > this.left) {
       this.fail(`counts ${count} items, more than its ${this.left} bytes can hold,`);
+    }
     return count;
   }
 

@@ -1,7 +1,11 @@
 const encoder = new TextEncoder();
 const MAX_VARINT_BYTES = 8;
 
-/** A growing buffer. `bytes()` is a view of it; `take()` hands a copy over and empties it. */
+/**
+ * A growing buffer. `bytes()` is a view of it; `take()` hands a copy over and empties it.
+ *
+ * A number that its field cannot hold is a `TypeError`: bytes that mean something else are never written.
+ */
 export class ByteWriter {
   #buffer: Uint8Array<ArrayBuffer>;
   #view: DataView;
@@ -34,6 +38,7 @@ export class ByteWriter {
 
   /** An unsigned whole number up to 2^53 - 1, in 8 bytes. */
   u64(value: number): void {
+    if (!isUnsigned(value)) throw outOfRange(value);
     this.u32(value % 2 ** 32);
     this.u32(Math.floor(value / 2 ** 32));
   }
@@ -46,6 +51,7 @@ export class ByteWriter {
 
   /** An unsigned whole number up to 2^53 - 1. */
   varint(value: number): void {
+    if (!isUnsigned(value)) throw outOfRange(value);
     this.#reserve(MAX_VARINT_BYTES);
     let rest = value;
     while (rest > 0x7fff_ffff) {
@@ -59,12 +65,12 @@ export class ByteWriter {
     this.#buffer[this.#length++] = rest;
   }
 
-  /** A signed whole number of at most 52 bits. */
+  /** A signed whole number from -2^52 to 2^52 - 1. */
   zigzag(value: number): void {
     this.varint(value >= 0 ? value * 2 : -value * 2 - 1);
   }
 
-  /** A signed number of microseconds; multiples of 100 take a byte less. */
+  /** A signed number of microseconds from -2^51 to 2^51 - 1; multiples of 100 take a byte less. */
   zigzagUnit(microseconds: number): void {
     const coarse = microseconds % 100 === 0;
     const value = coarse ? microseconds / 100 : microseconds;
@@ -123,16 +129,22 @@ export class ByteWriter {
   #reserve(bytes: number): void {
     const needed = this.#length + bytes;
     if (needed <= this.#buffer.length) return;
-    let capacity = this.#buffer.length * 2;
-    while (capacity < needed) capacity *= 2;
-    const grown = new Uint8Array(capacity);
+    const grown = new Uint8Array(Math.max(needed, this.#buffer.length * 2, 64));
     grown.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = grown;
     this.#view = new DataView(grown.buffer);
   }
 }
 
-export function varintSize(value: number): number {
+function isUnsigned(value: number): boolean {
+  return value >= 0 && Number.isSafeInteger(value);
+}
+
+function outOfRange(value: number): TypeError {
+  return new TypeError(`expected a whole number that its bytes can hold, found ${value}`);
+}
+
+function varintSize(value: number): number {
   let size = 1;
   for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) size++;
   return size;

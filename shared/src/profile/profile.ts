@@ -1,5 +1,5 @@
 import { GametapeError } from '../errors.ts';
-import { EventType } from '../event.ts';
+import { EventType, type State } from '../event.ts';
 
 /** What a room's events and states look like (L5). It starts vocabularies off; its order is part of the format. */
 export interface Profile {
@@ -12,6 +12,8 @@ export interface Profile {
   readonly clockKeys: ReadonlySet<string>;
   /** The only types allowed, or undefined when any is. */
   readonly eventTypes?: ReadonlySet<string>;
+  /** The state of a player that comes without one; undefined where it may have none. */
+  readonly initialState?: (player: string) => State;
 }
 
 export interface Template {
@@ -72,6 +74,23 @@ export const LMSP_PROFILE: Profile = {
   ],
   clockKeys: new Set(['session_duration']),
   eventTypes: new Set(Object.values(EventType)),
+  initialState: (player) => ({
+    current_code: '',
+    cursor_position: [0, 0],
+    ast_tree: null,
+    challenge_id: '',
+    challenge_started_at: 0,
+    tests_passing: 0,
+    tests_total: 0,
+    hints_used: 0,
+    player_id: player,
+    mastery_levels: {},
+    current_emotion: null,
+    session_duration: 0,
+    challenges_completed: [],
+    concepts_mastered: [],
+    other_players: [],
+  }),
 };
 
 export type ProfileName = 'lmsp' | 'json';

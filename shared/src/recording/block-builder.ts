@@ -6,6 +6,7 @@ import type { Compression } from './byte-io.ts';
 import { type EntryBase, writeEventColumns } from './event-columns.ts';
 import {
   type CheckpointRecord,
+  type EndRecord,
   type GapRecord,
   type ProducerRecord,
   type RecordingMeta,
@@ -88,6 +89,11 @@ export class BlockBuilder {
   gap(gap: GapRecord): void {
     writeGap(this.#scratch, gap);
     this.#record(RecordType.Gap);
+  }
+
+  end(end: EndRecord): void {
+    writeValueRecord(this.#scratch, end);
+    this.#record(RecordType.End);
   }
 
   /** A record of any other type, from its own writer or from a file that is rewritten. */

@@ -7,6 +7,7 @@ import type { Compression } from './byte-io.ts';
 import { readEventColumns } from './event-columns.ts';
 import {
   type CheckpointRecord,
+  type EndRecord,
   type GapRecord,
   type ProducerRecord,
   type RawRecord,
@@ -14,6 +15,7 @@ import {
   type RecordingSummary,
   RecordType,
   readCheckpoint,
+  readEnd,
   readGap,
   readKeyframe,
   readMeta,
@@ -29,6 +31,7 @@ export interface EventBlock {
   readonly gaps: readonly GapRecord[];
   readonly entries: readonly TimelineEntry[];
   readonly summary: RecordingSummary | undefined;
+  readonly end: EndRecord | undefined;
   /** Records of types this version does not know (R5). */
   readonly unknown: readonly RawRecord[];
 }
@@ -55,10 +58,18 @@ export class RecordingIdentity {
 
   /** Takes over what a record says about the recording; false if it says something else. */
   learn({ type, reader }: RawRecord): boolean {
-    if (type === RecordType.Meta) this.#meta = readMeta(reader);
-    else if (type === RecordType.Producer) {
+    if (type === RecordType.Meta) {
+      const meta = readMeta(reader);
+      if (this.#meta && this.#meta.recordingId !== meta.recordingId) reader.fail('is of another recording');
+      this.#meta = meta;
+    } else if (type === RecordType.Producer) {
       const producer = readProducer(reader);
+      const known = this.producers.get(producer.index);
+      if (known && (known.player !== producer.player || known.instance !== producer.instance)) {
+        reader.fail(`declares producer ${producer.index} a second time, as another`);
+      }
       this.producers.set(producer.index, producer);
+      reader.end();
     } else return false;
     return true;
   }
@@ -82,6 +93,7 @@ export function readEventBlock(
   const unknown: RawRecord[] = [];
   let entries: TimelineEntry[] = [];
   let summary: RecordingSummary | undefined;
+  let end: EndRecord | undefined;
   for (const record of readRecords(payload)) {
     const { type, reader } = record;
     if (identity.learn(record)) continue;
@@ -103,6 +115,9 @@ export function readEventBlock(
       case RecordType.Summary:
         summary = readSummary(reader);
         break;
+      case RecordType.End:
+        end = readEnd(reader);
+        break;
       default:
         unknown.push(record);
         continue;
@@ -112,5 +127,5 @@ export function readEventBlock(
   if (entries.length !== header.events) {
     throw new GametapeError('DAMAGED', `the block holds ${entries.length} entries, its header says ${header.events}`);
   }
-  return { keyframes, checkpoints, gaps, entries, summary, unknown };
+  return { keyframes, checkpoints, gaps, entries, summary, end, unknown };
 }

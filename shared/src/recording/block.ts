@@ -12,6 +12,8 @@ const HEADER_VERSION = 1;
 const CHECKED_BYTES = 88;
 /** Payloads shorter than this are stored as they are: deflate would make them longer. */
 const WORTH_DEFLATING = 64;
+/** Deflate cannot do better: 258 bytes in 2 bits, and less for all else. */
+const MAX_DEFLATE_RATIO = 1_032;
 const SELF_CONTAINED = 1;
 
 export const BlockKind = { Events: 1, Index: 2 } as const;
@@ -127,8 +129,12 @@ export function decodeBlockHeader(bytes: Uint8Array, offset: number, compression
   if (version !== HEADER_VERSION) {
     throw new GametapeError('VERSION_UNKNOWN', `block header: expected version ${HEADER_VERSION}, found ${version}`);
   }
-  if (rawLength > LIMITS.blockBytes || storedLength > LIMITS.blockBytes)
+  if (rawLength > LIMITS.blockBytes || storedLength > LIMITS.blockBytes) {
     throw damaged('the block is longer than allowed');
+  }
+  if (![firstSeq, lastSeq, firstTime, lastTime].every(Number.isSafeInteger)) {
+    throw damaged('the block header has a number over 2^53');
+  }
   return {
     kind,
     codec,
@@ -150,12 +156,20 @@ export function decodeBlockHeader(bytes: Uint8Array, offset: number, compression
 
 /** The payload that `header` describes, from its stored bytes. @throws GametapeError `DAMAGED`. */
 export function decodeBlockPayload(header: BlockHeader, stored: Uint8Array, compression: Compression): Uint8Array {
-  if (stored.length < header.storedLength) throw damaged('the block is cut off');
+  if (stored.length !== header.storedLength) {
+    throw damaged(`the block is cut off: ${stored.length} of ${header.storedLength} bytes`);
+  }
   const crc = compression.crc32(stored);
   if (crc !== header.storedCrc) throw damaged(`the block has crc ${hex(crc)}, expected ${hex(header.storedCrc)}`);
-  if (header.codec === Codec.Stored) return stored;
-  if (header.codec !== Codec.Deflate) {
+  if (header.codec !== Codec.Stored && header.codec !== Codec.Deflate) {
     throw new GametapeError('VERSION_UNKNOWN', `block: expected codec 0 or 1, found ${header.codec}`);
+  }
+  const longest = header.codec === Codec.Stored ? stored.length : stored.length * MAX_DEFLATE_RATIO;
+  // Before anything of that length is allocated (W11).
+  if (header.rawLength > longest) throw damaged(`the block says it holds ${header.rawLength} bytes, which it cannot`);
+  if (header.codec === Codec.Stored) {
+    if (header.rawLength < longest) throw damaged(`the block holds ${longest} bytes, not ${header.rawLength}`);
+    return stored;
   }
   let payload: Uint8Array;
   try {
@@ -163,8 +177,9 @@ export function decodeBlockPayload(header: BlockHeader, stored: Uint8Array, comp
   } catch (cause) {
     throw damaged('the block does not inflate', cause);
   }
-  if (payload.length !== header.rawLength)
-    throw damaged(`the block inflates to ${payload.length} bytes, not ${header.rawLength}`);
+  if (payload.length !== header.rawLength) {
+    throw damaged(`the block does not inflate to ${header.rawLength} bytes`);
+  }
   return payload;
 }
 

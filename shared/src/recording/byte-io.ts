@@ -22,15 +22,15 @@ export interface Compression {
   readonly crc32: Crc32;
   /** Raw deflate (RFC 1951). */
   deflate(bytes: Uint8Array): Uint8Array;
-  /** Undoes it. Must never return more than `rawLength` bytes, and throws on bad input. */
+  /** Undoes it, in memory for about `rawLength` bytes. Throws on bad input, or returns another length. */
   inflate(bytes: Uint8Array, rawLength: number): Uint8Array;
 }
 
 export const PORTABLE_COMPRESSION: Compression = {
   crc32,
   deflate: (bytes) => deflateSync(bytes, { level: 9 }),
-  // An output buffer of its own is the only bound that fflate knows: it throws when it would not fit.
-  inflate: (bytes, rawLength) => inflateSync(bytes, { out: new Uint8Array(rawLength) }),
+  // fflate drops what does not fit into the buffer it is given: one byte more tells what is too long.
+  inflate: (bytes, rawLength) => inflateSync(bytes, { out: new Uint8Array(rawLength + 1) }),
 };
 
 export class BytesSource implements ByteSource {

@@ -23,53 +23,53 @@ export interface ColumnBase {
 
 /** Entries one column after another: alike numbers side by side deflate far better than rows do. */
 export function writeEventColumns(writer: ByteWriter, entries: readonly TimelineEntry[], base: ColumnBase): void {
-  const columns = {
-    producer: new ByteWriter(),
-    seq: new ByteWriter(),
-    time: new ByteWriter(),
-    stamp: new ByteWriter(),
-  };
-  const more = { pseq: new ByteWriter(), hlc: new ByteWriter(), length: new ByteWriter(), body: new ByteWriter(1_024) };
-  const exact = new ByteWriter();
+  const [producers, seqs, times, stamps] = [new ByteWriter(), new ByteWriter(), new ByteWriter(), new ByteWriter()];
+  const [pseqs, hlcs, lengths, exacts] = [new ByteWriter(), new ByteWriter(), new ByteWriter(), new ByteWriter()];
+  const bodies = new ByteWriter(1_024);
   const hasExact = entries.some((entry) => entry.exact !== undefined);
-  const bases = new Map(base.producers);
+  const lasts = new Lasts(base.producers);
   let seq = base.firstSeq - 1;
   let time = base.firstTime;
   for (const entry of entries) {
-    const last = bases.get(entry.producer) ?? ORIGIN;
-    columns.producer.varint(entry.producer * 2 + (entry.stamp === null ? 1 : 0));
-    columns.seq.zigzag(entry.seq - seq - 1);
-    columns.time.zigzagUnit(entry.time - time);
+    const last = lasts.of(entry.producer);
+    producers.varint(entry.producer * 2 + (entry.stamp === null ? 1 : 0));
+    seqs.zigzag(entry.seq - seq - 1);
+    times.zigzagUnit(entry.time - time);
     if (entry.stamp !== null) {
-      columns.stamp.zigzagUnit(entry.stamp - last.stamp - (entry.time - last.time));
-      more.pseq.zigzag(entry.pseq - last.pseq - 1);
+      stamps.zigzagUnit(entry.stamp - last.stamp - (entry.time - last.time));
+      pseqs.zigzag(entry.pseq - last.pseq - 1);
+      last.stamp = entry.stamp;
+      last.pseq = entry.pseq;
     }
-    more.hlc.varint(entry.hlc);
-    more.length.varint(entry.body.length);
-    more.body.raw(entry.body);
-    if (hasExact) exact.f64(entry.exact ?? entry.time / 1_000_000);
+    hlcs.varint(entry.hlc);
+    lengths.varint(entry.body.length);
+    bodies.raw(entry.body);
+    if (hasExact) exacts.f64(entry.exact ?? Number.NaN);
     seq = entry.seq;
     time = entry.time;
-    bases.set(entry.producer, nextBase(last, entry));
+    last.time = time;
   }
   writer.varint(entries.length);
-  writeColumn(writer, Column.Producer, columns.producer, true);
-  writeColumn(writer, Column.Seq, columns.seq, false);
-  writeColumn(writer, Column.Time, columns.time, true);
-  writeColumn(writer, Column.Stamp, columns.stamp, false);
-  writeColumn(writer, Column.Pseq, more.pseq, false);
-  writeColumn(writer, Column.Hlc, more.hlc, false);
-  writeColumn(writer, Column.Length, more.length, true);
-  writeColumn(writer, Column.Body, more.body, true);
-  if (hasExact) writeColumn(writer, Column.Exact, exact, true);
+  writeColumn(writer, Column.Producer, producers);
+  if (!isAllZero(seqs)) writeColumn(writer, Column.Seq, seqs);
+  writeColumn(writer, Column.Time, times);
+  if (!isAllZero(stamps)) writeColumn(writer, Column.Stamp, stamps);
+  if (!isAllZero(pseqs)) writeColumn(writer, Column.Pseq, pseqs);
+  if (!isAllZero(hlcs)) writeColumn(writer, Column.Hlc, hlcs);
+  writeColumn(writer, Column.Length, lengths);
+  writeColumn(writer, Column.Body, bodies);
+  if (hasExact) writeColumn(writer, Column.Exact, exacts);
 }
 
-/** A column of nothing but zero bytes says what its absence says. */
-function writeColumn(writer: ByteWriter, tag: number, column: ByteWriter, always: boolean): void {
-  if (!always && column.bytes().every((byte) => byte === 0)) return;
+function writeColumn(writer: ByteWriter, tag: number, column: ByteWriter): void {
   writer.byte(tag);
   writer.varint(column.length);
   writer.raw(column.bytes());
+}
+
+/** Such a column says what its absence says. */
+function isAllZero(column: ByteWriter): boolean {
+  return column.bytes().every((byte) => byte === 0);
 }
 
 /** Bodies are borrowed from the payload. Fails through the reader. */
@@ -77,7 +77,11 @@ export function readEventColumns(reader: ByteReader, base: ColumnBase): Timeline
   // Each entry takes a byte at least in each of three columns.
   const count = reader.count(3);
   const columns = new Map<number, ByteReader>();
-  while (reader.left > 0) columns.set(reader.byte(), reader.sub(reader.varint()));
+  while (reader.left > 0) {
+    const tag = reader.byte();
+    if (columns.has(tag)) reader.fail(`has event column ${tag} twice`);
+    columns.set(tag, reader.sub(reader.varint()));
+  }
   const required = (tag: number) => columns.get(tag) ?? reader.fail(`lacks event column ${tag}`);
   const producers = required(Column.Producer);
   const times = required(Column.Time);
@@ -85,30 +89,58 @@ export function readEventColumns(reader: ByteReader, base: ColumnBase): Timeline
   const bodies = required(Column.Body);
   const [seqs, stamps, pseqs] = [columns.get(Column.Seq), columns.get(Column.Stamp), columns.get(Column.Pseq)];
   const [hlcs, exacts] = [columns.get(Column.Hlc), columns.get(Column.Exact)];
-  const bases = new Map(base.producers);
+  const lasts = new Lasts(base.producers);
   const entries: TimelineEntry[] = [];
   let seq = base.firstSeq - 1;
   let time = base.firstTime;
   for (let i = 0; i < count; i++) {
     const tagged = producers.varint();
     const producer = Math.floor(tagged / 2);
-    const last = bases.get(producer) ?? ORIGIN;
-    seq += 1 + (seqs?.zigzag() ?? 0);
+    const last = lasts.of(producer);
+    seq += 1 + (seqs === undefined ? 0 : seqs.zigzag());
     time += times.zigzagUnit();
-    const relayMade = tagged % 2 === 1;
-    const stamp = relayMade ? null : last.stamp + time - last.time + (stamps?.zigzagUnit() ?? 0);
-    const pseq = relayMade ? 0 : last.pseq + 1 + (pseqs?.zigzag() ?? 0);
-    const hlc = hlcs?.varint() ?? 0;
+    let stamp: number | null = null;
+    let pseq = 0;
+    if (tagged % 2 === 0) {
+      stamp = last.stamp + (time - last.time) + (stamps === undefined ? 0 : stamps.zigzagUnit());
+      pseq = last.pseq + 1 + (pseqs === undefined ? 0 : pseqs.zigzag());
+      last.stamp = stamp;
+      last.pseq = pseq;
+    }
+    last.time = time;
+    if (!isSound(seq, pseq, time, stamp)) reader.fail(`has an entry ${i} with numbers out of range`);
+    const hlc = hlcs === undefined ? 0 : hlcs.varint();
     const body = bodies.raw(lengths.varint());
-    const exact = exacts === undefined ? undefined : { exact: exacts.f64() };
-    const entry = { seq, producer, pseq, time, hlc, stamp, ...exact, body };
-    bases.set(producer, nextBase(last, entry));
-    entries.push(entry);
+    const exact = exacts === undefined ? Number.NaN : exacts.f64();
+    if (Math.abs(exact) === Number.POSITIVE_INFINITY) reader.fail(`has an entry ${i} at no finite time`);
+    const entry = { seq, producer, pseq, time, hlc, stamp, body };
+    entries.push(Number.isNaN(exact) ? entry : { ...entry, exact });
   }
   for (const column of [producers, times, lengths, bodies, seqs, stamps, pseqs, hlcs, exacts]) column?.end();
   return entries;
 }
 
-function nextBase(last: EntryBase, { pseq, time, stamp }: TimelineEntry): EntryBase {
-  return stamp === null ? { ...last, time } : { pseq, time, stamp };
+function isSound(seq: number, pseq: number, time: number, stamp: number | null): boolean {
+  const isCounted = seq >= 0 && pseq >= 0 && Number.isSafeInteger(seq) && Number.isSafeInteger(pseq);
+  return isCounted && Number.isSafeInteger(time) && (stamp === null || Number.isSafeInteger(stamp));
+}
+
+/** The numbers of each producer that its next entry is relative to. */
+class Lasts {
+  readonly #base: ReadonlyMap<number, EntryBase>;
+  readonly #lasts = new Map<number, { pseq: number; time: number; stamp: number }>();
+
+  constructor(base: ReadonlyMap<number, EntryBase>) {
+    this.#base = base;
+  }
+
+  of(producer: number): { pseq: number; time: number; stamp: number } {
+    let last = this.#lasts.get(producer);
+    if (!last) {
+      const { pseq, time, stamp } = this.#base.get(producer) ?? ORIGIN;
+      last = { pseq, time, stamp };
+      this.#lasts.set(producer, last);
+    }
+    return last;
+  }
 }

@@ -100,7 +100,8 @@ export function writeBlockRows(writer: ByteWriter, rows: readonly BlockRow[]): v
   }
 }
 
-export function readBlockRows(reader: ByteReader): BlockRow[] {
+/** The rows of blocks that lie before `fileEnd`. Fails through the reader. */
+export function readBlockRows(reader: ByteReader, fileEnd: number): BlockRow[] {
   const rows: BlockRow[] = [];
   let end = FILE_HEADER_BYTES;
   let time = 0;
@@ -112,6 +113,8 @@ export function readBlockRows(reader: ByteReader): BlockRow[] {
     const lastTime = firstTime + reader.varint();
     rows.push({ offset, length, entries, events, firstSeq, firstTime, lastTime, headerCrc: reader.u32() });
     end = offset + length;
+    if (end > fileEnd) reader.fail(`lists a block up to byte ${end}, where the index starts at ${fileEnd},`);
+    if (!Number.isSafeInteger(firstTime) || !Number.isSafeInteger(lastTime)) reader.fail('lists a time over 2^53');
     time = lastTime;
   }
   return rows;

@@ -1,20 +1,32 @@
 import { EventType, type GameEvent } from '../event.ts';
 
+/** A pause that lasts: since when, and which players hold it. */
+export interface OpenPause {
+  readonly since: number;
+  readonly players: readonly string[];
+}
+
 /**
  * Turns room time into play time, which stands still while the room is paused (T7). The room is paused while any player
  * is: a set of reasons, so that one who resumes does not resume the others. Times are microseconds.
  */
 export class PlayClock {
-  readonly #pauses: [from: number, to: number][];
+  /** In order, none touching the inside of another. */
+  readonly #pauses: [from: number, to: number][] = [];
+  /** How long all the pauses before the one of the same index were; one more at the end for all of them. */
+  readonly #pausedBefore: number[] = [0];
   readonly #paused = new Set<string>();
   #pausedAt: number | undefined;
 
-  constructor(pauses: readonly (readonly [from: number, to: number])[] = []) {
-    this.#pauses = pauses.map(([from, to]) => [from, to]);
+  constructor(pauses: readonly (readonly [from: number, to: number])[] = [], paused?: OpenPause) {
+    for (const [from, to] of pauses) this.#add(from, to);
+    for (const player of paused?.players ?? []) this.#paused.add(player);
+    this.#pausedAt = paused?.since;
   }
 
-  get isPaused(): boolean {
-    return this.#pausedAt !== undefined;
+  /** The pause that lasts, if there is one. */
+  get paused(): OpenPause | undefined {
+    return this.#pausedAt === undefined ? undefined : { since: this.#pausedAt, players: [...this.#paused] };
   }
 
   /** Takes note of an event, in timeline order, if it pauses or resumes. */
@@ -25,29 +37,51 @@ export class PlayClock {
       this.#paused.add(player);
       this.#pausedAt ??= time;
     } else if (resumes && this.#paused.delete(player) && this.#paused.size === 0 && this.#pausedAt !== undefined) {
-      if (time > this.#pausedAt) this.#pauses.push([this.#pausedAt, time]);
+      this.#add(this.#pausedAt, time);
       this.#pausedAt = undefined;
     }
   }
 
   /** All pauses up to `end`, the one that lasts included. */
   pauses(end: number): [from: number, to: number][] {
-    const open =
-      this.#pausedAt !== undefined && end > this.#pausedAt ? [[this.#pausedAt, end] as [number, number]] : [];
-    return [...this.#pauses, ...open];
+    const pauses = this.#pauses.filter(([from]) => from < end);
+    if (this.#pausedAt !== undefined) pauses.push([this.#pausedAt, end]);
+    return pauses.map(([from, to]): [number, number] => [from, Math.min(to, end)]).filter(([from, to]) => from < to);
   }
 
   playTime(time: number): number {
-    let play = this.#pausedAt === undefined ? time : Math.min(time, this.#pausedAt);
-    const now = play;
-    for (const [from, to] of this.#pauses) if (now > from) play -= Math.min(now, to) - from;
-    return play;
+    const now = this.#pausedAt === undefined ? time : Math.min(time, this.#pausedAt);
+    const begun = this.#countPauses((from) => from < now);
+    const [from, to] = this.#pauses[begun - 1] ?? [now, now];
+    return now < to ? from - this.#before(begun - 1) : now - this.#before(begun);
   }
 
   /** The first room time with that play time. */
   roomTime(playTime: number): number {
-    let time = playTime;
-    for (const [from, to] of this.#pauses) if (time > from) time += to - from;
-    return time;
+    return playTime + this.#before(this.#countPauses((from, index) => from - this.#before(index) < playTime));
+  }
+
+  #add(from: number, to: number): void {
+    // Late events (T6) may lie in a pause that is over: time stands still only once.
+    const [, lastTo] = this.#pauses.at(-1) ?? [from, from];
+    const start = Math.max(from, lastTo);
+    if (!(to > start)) return;
+    this.#pauses.push([start, to]);
+    this.#pausedBefore.push(this.#before(this.#pauses.length - 1) + to - start);
+  }
+
+  #before(index: number): number {
+    return this.#pausedBefore[index] ?? 0;
+  }
+
+  /** How many pauses, from the first on, are as asked: by halves, as there may be many. */
+  #countPauses(isBefore: (from: number, index: number) => boolean): number {
+    let [low, high] = [0, this.#pauses.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isBefore((this.#pauses[middle] as [number, number])[0], middle)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

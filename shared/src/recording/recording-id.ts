@@ -4,6 +4,8 @@ import { GametapeError } from '../errors.ts';
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 export const RECORDING_ID_BYTES = 16;
 const ID_LENGTH = 26;
+/** The first letter holds three bits. */
+const ID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 /** A new id: 48 bits of milliseconds, then 80 random bits, so that ids sort by time. `random` holds 10 bytes. */
 export function makeRecordingId(nowMs: number, random: Uint8Array): string {
@@ -19,29 +21,34 @@ export function makeRecordingId(nowMs: number, random: Uint8Array): string {
 
 /** 26 letters and digits for the 16 bytes of a block header. */
 export function recordingIdText(bytes: Uint8Array): string {
-  let number = 0n;
-  for (const byte of bytes) number = number * 256n + BigInt(byte);
   let text = '';
-  for (let i = 0; i < ID_LENGTH; i++) {
-    text = (ALPHABET[Number(number % 32n)] as string) + text;
-    number /= 32n;
+  // 26 letters hold 130 bits: two zeros come first.
+  let [rest, bits] = [0, ID_LENGTH * 5 - RECORDING_ID_BYTES * 8];
+  for (const byte of bytes) {
+    rest = (rest << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += ALPHABET[rest >>> bits];
+      rest &= (1 << bits) - 1;
+    }
   }
   return text;
 }
 
 /** @throws GametapeError `BAD_ID` when `text` is not a recording id. */
 export function recordingIdBytes(text: string): Uint8Array {
-  let number = 0n;
-  for (const letter of text) {
-    const digit = ALPHABET.indexOf(letter);
-    if (digit < 0) throw badId(text);
-    number = number * 32n + BigInt(digit);
-  }
-  if (text.length !== ID_LENGTH || number >= 2n ** 128n) throw badId(text);
+  if (!ID.test(text)) throw badId(text);
   const bytes = new Uint8Array(RECORDING_ID_BYTES);
-  for (let i = RECORDING_ID_BYTES - 1; i >= 0; i--) {
-    bytes[i] = Number(number % 256n);
-    number /= 256n;
+  let at = 0;
+  let [rest, bits] = [0, RECORDING_ID_BYTES * 8 - ID_LENGTH * 5];
+  for (const letter of text) {
+    rest = (rest << 5) | ALPHABET.indexOf(letter);
+    bits += 5;
+    if (bits < 8) continue;
+    bits -= 8;
+    bytes[at++] = rest >>> bits;
+    rest &= (1 << bits) - 1;
   }
   return bytes;
 }

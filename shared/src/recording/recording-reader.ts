@@ -101,7 +101,7 @@ export class RecordingReader {
         footer.indexOffset >= tailOffset
           ? tail.subarray(footer.indexOffset - tailOffset, end - tailOffset)
           : await source.read(footer.indexOffset, footer.indexLength);
-      return new RecordingReader(source, size, readIndex(index, compression), compression);
+      return new RecordingReader(source, size, readIndex(index, footer.indexOffset, compression), compression);
     } catch (error) {
       throw located(source.name, error);
     }
@@ -192,9 +192,10 @@ export class BlockReplay {
     for (const keyframe of this.content.keyframes) this.contexts.set(keyframe.index, keyframe);
   }
 
-  /** @throws GametapeError `DAMAGED` or `BAD_DELTA` naming the event. */
-  *steps(): Generator<TimelineStep> {
+  /** Up to the first entry that is not due, which is left as it is. @throws GametapeError `DAMAGED` or `BAD_DELTA`. */
+  *steps(isDue: (entry: TimelineEntry) => boolean = () => true): Generator<TimelineStep> {
     for (const entry of this.content.entries) {
+      if (!isDue(entry)) return;
       const context = this.contexts.get(entry.producer) ?? this.#newContext(entry);
       yield { entry, body: context.advance(entry, 'DAMAGED', this.#compression.crc32), context };
     }
@@ -217,11 +218,11 @@ interface Contents {
   readonly summary: RecordingSummary | undefined;
 }
 
-function readIndex(bytes: Uint8Array, compression: Compression): Contents {
+function readIndex(bytes: Uint8Array, offset: number, compression: Compression): Contents {
   const header = decodeBlockHeader(bytes, 0, compression);
   if (header.kind !== BlockKind.Index)
     throw new GametapeError('DAMAGED', 'the footer does not point at an index block');
-  const stored = bytes.subarray(BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES + header.storedLength);
+  const stored = bytes.subarray(BLOCK_HEADER_BYTES);
   const identity = new RecordingIdentity();
   const checkpoints: CheckpointRecord[] = [];
   const gaps: GapRecord[] = [];
@@ -232,7 +233,7 @@ function readIndex(bytes: Uint8Array, compression: Compression): Contents {
     if (record.type === RecordType.Checkpoint) checkpoints.push(readCheckpoint(record.reader));
     else if (record.type === RecordType.Gap) gaps.push(readGap(record.reader));
     else if (record.type === RecordType.Summary) summary = readSummary(record.reader);
-    else if (record.type === RecordType.Blocks) blocks = readBlockRows(record.reader);
+    else if (record.type === RecordType.Blocks) blocks = readBlockRows(record.reader, offset);
   }
   if (identity.meta.recordingId !== header.recordingId) {
     throw new GametapeError('DAMAGED', 'the index names another recording than its header');
@@ -250,6 +251,9 @@ async function scan(source: ByteSource, size: number, compression: Compression):
   for await (const { header, offset, stored } of walkBlocks(source, FILE_HEADER_BYTES, size, compression)) {
     if (header.kind !== BlockKind.Events) continue;
     const block = readEventBlock(header, stored, identity, compression);
+    if (header.recordingId !== identity.meta.recordingId) {
+      throw new GametapeError('DAMAGED', `the block at byte ${offset} belongs to another recording`);
+    }
     checkpoints.push(...block.checkpoints);
     gaps.push(...block.gaps);
     const { events: entries, firstSeq, firstTime, lastTime, headerCrc } = header;

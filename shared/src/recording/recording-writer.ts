@@ -110,12 +110,14 @@ export class RecordingWriter {
 
   /** Names the entry that was added last as a checkpoint. */
   addCheckpoint(name: string, entry: Pick<TimelineEntry, 'seq' | 'time'>, eventIndex = this.#events - 1): void {
+    if (this.#builder.isNew) this.#openBlock();
     const checkpoint = { name, seq: entry.seq, eventIndex, time: entry.time, hashes: this.#hashes() };
     this.#checkpoints.push(checkpoint);
     this.#builder.checkpoint(checkpoint);
   }
 
   addGap(gap: GapRecord): void {
+    if (this.#builder.isNew) this.#openBlock();
     this.#gaps.push(gap);
     this.#builder.gap(gap);
   }

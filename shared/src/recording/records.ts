@@ -1,13 +1,13 @@
 import { ProducerContext } from '../body/producer-context.ts';
 import { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
-import { GametapeError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import type { Profile } from '../profile/profile.ts';
 import type { StateEntry } from '../state/live-state.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
-import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
+import { isForbiddenKey, isJsonObject, type Json, type JsonObject } from '../values/json.ts';
+import { isListOf, isPair } from '../values/shape.ts';
 
 /** Types of the records in a block's payload (FORMAT.md). Others are skipped, and kept on rewrite (R5). */
 export const RecordType = {
@@ -19,6 +19,7 @@ export const RecordType = {
   Gap: 6,
   Summary: 7,
   Blocks: 8,
+  End: 9,
 } as const;
 
 /** One SDK instance of one player. */
@@ -79,6 +80,14 @@ export interface RecordingSummary {
   readonly outcome?: JsonObject;
 }
 
+/** How a room ended, in the last block of an unfinished recording: what is left to do is to finish it. */
+export interface EndRecord {
+  readonly endedAt: number;
+  readonly outcome?: JsonObject;
+  /** How many events each player's SDKs numbered; null when one never said. */
+  readonly expected: readonly (readonly [player: string, expected: number | null])[];
+}
+
 /** One record as it lies in a payload. */
 export interface RawRecord {
   readonly type: number;
@@ -102,7 +111,7 @@ export function writeRecord(payload: ByteWriter, type: number, record: ByteWrite
   payload.raw(record.bytes());
 }
 
-export function writeValueRecord(writer: ByteWriter, record: RecordingMeta | RecordingSummary): void {
+export function writeValueRecord(writer: ByteWriter, record: RecordingMeta | RecordingSummary | EndRecord): void {
   encodeValue(writer, JSON.parse(JSON.stringify(record)) as Json);
 }
 
@@ -118,20 +127,32 @@ export function readMeta(reader: ByteReader): RecordingMeta {
 
 export function readSummary(reader: ByteReader): RecordingSummary {
   const value = readMap(reader);
-  const lists = [value.players, value.pauses, value.hashes];
   const numbers = [value.endedAt, value.durationUs, value.events];
-  if (
-    !lists.every(Array.isArray) ||
-    !numbers.every((n) => typeof n === 'number') ||
-    typeof value.complete !== 'boolean'
-  ) {
-    return reader.fail('has a summary record with fields missing');
-  }
+  const isSound =
+    typeof value.complete === 'boolean' &&
+    numbers.every((number) => typeof number === 'number') &&
+    isListOf(value.players, isPlayerSummary) &&
+    isListOf(value.pauses, isPair) &&
+    isListOf(value.hashes, isPair);
+  if (!isSound) reader.fail('has a summary record with fields missing');
   return value as unknown as RecordingSummary;
 }
 
+function isPlayerSummary(value: Json): boolean {
+  if (!isJsonObject(value) || typeof value.id !== 'string') return false;
+  const counts = [value.events, value.expected ?? 0, value.received];
+  return counts.every((count) => typeof count === 'number') && isListOf(value.gaps, isPair);
+}
+
+export function readEnd(reader: ByteReader): EndRecord {
+  const value = readMap(reader);
+  if (typeof value.endedAt !== 'number' || !Array.isArray(value.expected)) return reader.fail('has a bad end record');
+  return value as unknown as EndRecord;
+}
+
 function readMap(reader: ByteReader): JsonObject {
-  const value = decodeValue(reader);
+  // As many nodes as there are bytes: a long session has more pauses and gaps than a value from a peer may have nodes.
+  const value = decodeValue(reader, reader.left);
   if (!isJsonObject(value)) return reader.fail('has a record that is not a map');
   reader.end();
   return value;
@@ -221,27 +242,29 @@ export function readKeyframe(
   context.time = reader.zigzag();
   context.hlc = reader.varint();
   context.stamp = reader.zigzag();
-  for (let count = reader.count(2); count > 0; count--) {
-    const type = reader.text();
-    const keys: string[] = [];
-    for (let keyCount = reader.count(1); keyCount > 0; keyCount--) keys.push(reader.text());
-    context.vocabulary.learnTemplate({ type, keys });
-  }
-  for (let count = reader.count(1); count > 0; count--) context.vocabulary.learnName(reader.text());
-  if (reader.byte() === 1) context.state.restore(readStateEntries(reader), context.stamp);
+  for (let count = reader.count(2); count > 0; count--) context.vocabulary.readNextTemplate(reader);
+  for (let count = reader.count(1); count > 0; count--) context.vocabulary.readNextName(reader);
+  if (readFlag(reader)) context.state.restore(readStateEntries(reader), context.stamp);
   return context;
 }
 
 function readStateEntries(reader: ByteReader): StateEntry[] {
   const count = reader.count(4);
   if (count > LIMITS.stateKeys) {
-    throw new GametapeError('DAMAGED', `keyframe: ${count} state keys, allowed are ${LIMITS.stateKeys}`);
+    reader.fail(`has a keyframe of ${count} state keys, more than ${LIMITS.stateKeys},`);
   }
-  const entries: StateEntry[] = [];
+  const entries = new Map<string, StateEntry>();
   for (let i = 0; i < count; i++) {
     const key = reader.text();
+    if (isForbiddenKey(key)) reader.fail(`has the state key ${key}, which is not allowed,`);
+    if (entries.has(key)) reader.fail('has the same state key twice');
     const value = decodeValue(reader);
-    entries.push({ key, value, editEnd: reader.varint(), followsClock: reader.byte() === 1 });
+    entries.set(key, { key, value, editEnd: reader.varint(), followsClock: readFlag(reader) });
   }
-  return entries;
+  return [...entries.values()];
+}
+
+function readFlag(reader: ByteReader): boolean {
+  const flag = reader.byte();
+  return flag < 2 ? flag === 1 : reader.fail(`has a flag of ${flag}`);
 }

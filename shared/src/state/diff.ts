@@ -27,7 +27,7 @@ export function diff(base: DiffBase, next: State, ignore: ReadonlySet<string>): 
   return ops;
 }
 
-function diffKey(key: string, before: Json | undefined, after: Json): DeltaOp | undefined {
+export function diffKey(key: string, before: Json | undefined, after: Json): DeltaOp | undefined {
   if (before === after) return undefined;
   if (typeof before === 'string' && typeof after === 'string') {
     const change = diffText(before, after);

@@ -3,13 +3,17 @@ import { GametapeError } from '../errors.ts';
 import type { DeltaOp, State, StateChange, TextChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import type { Profile } from '../profile/profile.ts';
-import { canonicalJson, isForbiddenKey, type Json } from '../values/json.ts';
-import { applyNested } from './nested.ts';
+import { canonicalJson, type Json } from '../values/json.ts';
+import { NestedEditor } from './nested.ts';
+import { type Anchor, checkSize, isBoundary, isText, misfit, type Slot, sum, weigh } from './slot.ts';
+import { checkStateKey } from './state-key.ts';
 import { TextBuffer } from './text-buffer.ts';
 
 /** Texts longer than this are kept in pieces once they are edited. */
 const PIECED_TEXT = 512;
 const MICROSECONDS = 1_000_000;
+/** Clock keys are exact up to here: 71 years in microseconds. */
+const MAX_CLOCK = 2 ** 51;
 const encoder = new TextEncoder();
 
 /** One key of a keyframe in a block: its value, where its last edit ended, whether it follows the clock. */
@@ -20,7 +24,19 @@ export interface StateEntry {
   readonly followsClock: boolean;
 }
 
-type Value = Json | TextBuffer;
+/** What puts one key back as it was before an op. */
+interface Undo {
+  readonly key: string;
+  readonly slot: Slot | undefined;
+  readonly text?: {
+    readonly buffer: TextBuffer;
+    readonly at: number;
+    readonly inserted: number;
+    readonly removed: string;
+  };
+  /** For a key that was deleted: the keys behind it. */
+  readonly behind?: readonly string[];
+}
 
 /**
  * One player's state as its deltas arrive. `apply` changes it in place, in time proportional to the edit; `toJson` and
@@ -28,19 +44,22 @@ type Value = Json | TextBuffer;
  */
 export class LiveState {
   readonly #clockKeys: ReadonlySet<string>;
-  readonly #values = new Map<string, Value>();
-  readonly #editEnds = new Map<string, number>();
-  /** Value and stamp, both in microseconds, from which a key follows the clock. */
-  readonly #anchors = new Map<string, { value: number; stamp: number }>();
+  #slots = new Map<string, Slot>();
   #bytes = 0;
   #stamp = 0;
+  #stay = 0;
 
   constructor(profile: Profile) {
     this.#clockKeys = profile.clockKeys;
   }
 
   get size(): number {
-    return this.#values.size;
+    return this.#slots.size;
+  }
+
+  /** Roughly its size: texts, names and values, in bytes (Limits in DELTA.md). */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** The producer's clock, in microseconds, that clock keys show. */
@@ -49,55 +68,56 @@ export class LiveState {
   }
 
   set stamp(stamp: number) {
+    if (stamp !== this.#stamp) this.#stay++;
     this.#stamp = stamp;
   }
 
+  keys(): IterableIterator<string> {
+    return this.#slots.keys();
+  }
+
   has(key: string): boolean {
-    return this.#values.has(key);
+    return this.#slots.has(key);
   }
 
   get(key: string): Json | undefined {
-    const value = this.#values.get(key);
-    if (value instanceof TextBuffer) return value.toString();
-    const anchor = this.#anchors.get(key);
-    if (anchor === undefined || anchor.stamp === this.#stamp) return value;
-    return (anchor.value + this.#stamp - anchor.stamp) / MICROSECONDS;
+    const slot = this.#slots.get(key);
+    return slot && this.#valueOf(slot);
   }
 
   /** Length of a text without making a string of it; undefined for anything else. */
   textLength(key: string): number | undefined {
-    const value = this.#values.get(key);
-    return typeof value === 'string' || value instanceof TextBuffer ? value.length : undefined;
+    const value = this.#slots.get(key)?.value;
+    return isText(value) ? value.length : undefined;
   }
 
   /** True when both ends of the range lie inside the text and between code points (D2). */
   fitsText(key: string, { at, remove }: Omit<TextChange, 'insert'>): boolean {
-    const value = this.#values.get(key);
-    if (typeof value !== 'string' && !(value instanceof TextBuffer)) return false;
-    const text = value instanceof TextBuffer ? value : new TextBuffer(value);
-    return at >= 0 && remove >= 0 && at + remove <= text.length && text.isBoundary(at) && text.isBoundary(at + remove);
+    const text = this.#slots.get(key)?.value;
+    if (!isText(text) || !Number.isInteger(at) || !Number.isInteger(remove)) return false;
+    return at >= 0 && remove >= 0 && isBoundary(text, at) && isBoundary(text, at + remove);
   }
 
   /** Where the last edit of a text ended: positions on the wire are relative to it. */
   editEnd(key: string): number {
-    return this.#editEnds.get(key) ?? 0;
+    return this.#slots.get(key)?.editEnd ?? 0;
   }
 
   followsClock(key: string): boolean {
-    return this.#anchors.has(key);
+    return this.#slots.get(key)?.anchor !== undefined;
   }
 
   /** A snapshot: later changes do not reach it. Texts are shared, not copied. */
   toJson(): State {
     const state: Record<string, Json> = {};
-    for (const key of this.#values.keys()) state[key] = this.get(key) as Json;
+    for (const [key, slot] of this.#slots) state[key] = this.#valueOf(slot);
     return state;
   }
 
   /** All there is to know, for a keyframe in a block. */
   *entries(): Generator<StateEntry> {
-    for (const key of this.#values.keys()) {
-      yield { key, value: this.get(key) as Json, editEnd: this.editEnd(key), followsClock: this.followsClock(key) };
+    for (const [key, slot] of this.#slots) {
+      yield { key, value: this.#valueOf(slot), editEnd: slot.editEnd, followsClock: slot.anchor !== undefined };
     }
   }
 
@@ -108,216 +128,189 @@ export class LiveState {
 
   /** Puts back what `entries` gave, as of `stamp`. */
   restore(entries: Iterable<StateEntry>, stamp: number): void {
-    this.#clear();
-    this.#stamp = stamp;
+    this.#clear(stamp);
     for (const { key, value, editEnd, followsClock } of entries) {
-      this.#set(key, value);
-      if (editEnd > 0) this.#editEnds.set(key, editEnd);
-      if (followsClock) this.#follow(key, value);
+      const anchor = followsClock && this.#clockKeys.has(key) ? this.#anchor(value) : undefined;
+      this.#put(key, { value, ...weigh(value), editEnd, anchor });
     }
   }
 
   /**
    * Applies a change made at `stamp`, whole or not at all (D3).
    *
+   * @param check refuses the state after the change by throwing: then it is as it was before.
    * @throws GametapeError `BAD_DELTA` when it does not fit this state, `LIMIT_EXCEEDED` when the state gets too large.
    */
-  apply(change: StateChange, stamp: number, crc32?: Crc32): void {
+  apply(change: StateChange, stamp: number, crc32?: Crc32, check?: () => void): void {
     if (change.form === 'keyframe') {
-      this.#applyKeyframe(change.entries, stamp);
+      this.#applyKeyframe(change.entries, stamp, check);
       return;
     }
-    const stampBefore = this.#stamp;
-    const undo: (() => void)[] = [];
-    this.#stamp = stamp;
+    const before = { stamp: this.#stamp, stay: this.#stay, bytes: this.#bytes };
+    const undos: Undo[] = [];
+    this.stamp = stamp;
     try {
-      for (const op of change.ops) this.#applyOp(op, undo);
-      this.#checkSize();
+      const nested = new NestedEditor();
+      for (const op of change.ops) undos.push(this.#applyOp(op, nested));
+      checkSize(this.#bytes, this.#slots.size);
       if (change.check !== undefined && change.check !== this.hash(crc32)) {
         throw new GametapeError('BAD_DELTA', 'the state does not have the hash that its delta names');
       }
+      check?.();
     } catch (error) {
-      for (const step of undo.reverse()) step();
-      this.#stamp = stampBefore;
+      for (const undo of undos.reverse()) this.#undo(undo);
+      this.#stamp = before.stamp;
+      this.#stay = before.stay;
+      this.#bytes = before.bytes;
       throw error;
     }
   }
 
-  #applyKeyframe(entries: Extract<StateChange, { form: 'keyframe' }>['entries'], stamp: number): void {
-    const bytes = entries.reduce((sum, [key, value]) => sum + weight(key, value), 0);
-    if (bytes > LIMITS.stateBytes || entries.length > LIMITS.stateKeys) throw tooLarge(bytes, entries.length);
-    for (const [key] of entries) checkKey(key);
-    this.#clear();
-    this.#stamp = stamp;
-    for (const [key, value] of entries) {
-      this.#set(key, value);
-      if (this.#clockKeys.has(key)) this.#follow(key, value);
+  #applyKeyframe(
+    entries: Extract<StateChange, { form: 'keyframe' }>['entries'],
+    stamp: number,
+    check?: () => void,
+  ): void {
+    let bytes = 0;
+    const weights = entries.map(([key, value]) => {
+      checkStateKey(key);
+      const weight = weigh(value);
+      bytes += key.length + weight.weight;
+      return weight;
+    });
+    checkSize(bytes, entries.length);
+    const before = { slots: this.#slots, bytes: this.#bytes, stamp: this.#stamp, stay: this.#stay };
+    this.#slots = new Map();
+    this.#clear(stamp);
+    for (const [index, [key, value]] of entries.entries()) {
+      const weight = weights[index] as (typeof weights)[number];
+      this.#put(key, {
+        value,
+        ...weight,
+        editEnd: 0,
+        anchor: this.#clockKeys.has(key) ? this.#anchor(value) : undefined,
+      });
+    }
+    try {
+      check?.();
+    } catch (error) {
+      this.#slots = before.slots;
+      this.#bytes = before.bytes;
+      this.#stamp = before.stamp;
+      this.#stay = before.stay;
+      throw error;
     }
   }
 
-  #applyOp(op: DeltaOp, undo: (() => void)[]): void {
+  #applyOp(op: DeltaOp, nested: NestedEditor): Undo {
     const { key } = op;
+    const slot = this.#slots.get(key);
     switch (op.op) {
       case 'set':
-        checkKey(key);
-        undo.push(this.#memory(key));
-        this.#set(key, op.value);
-        return;
+        checkStateKey(key);
+        this.#put(key, { value: op.value, ...weigh(op.value), editEnd: 0, anchor: undefined });
+        return { key, slot };
       case 'delete':
-        if (!this.#values.has(key)) throw misfit(key, 'a key that is there', 'none');
-        undo.push(this.#memory(key));
-        this.#delete(key);
-        return;
+        if (!slot) throw misfit(key, 'a key that is there', slot);
+        return this.#delete(key, slot);
       case 'splice':
-        this.#splice(key, op, undo);
-        return;
+        return this.#splice(key, slot, op);
       case 'add':
-        undo.push(this.#memory(key));
-        this.#add(key, op.by);
-        return;
+        this.#add(key, slot, op.by);
+        return { key, slot };
       case 'nest': {
-        const before = this.#values.get(key);
-        if (before === undefined || before instanceof TextBuffer) throw misfit(key, 'an array or a map', 'neither');
-        undo.push(this.#memory(key));
-        this.#set(key, applyNested(before, op.path, op.change, key));
+        const value = slot?.value;
+        if (!slot || typeof value !== 'object' || value === null || value instanceof TextBuffer) {
+          throw misfit(key, 'an array or a map', slot);
+        }
+        const edit = nested.apply(value, op.path, op.change, key);
+        const nodes = slot.nodes + edit.nodes;
+        if (nodes > LIMITS.nodes) {
+          throw new GametapeError('LIMIT_EXCEEDED', `state key ${key}: ${nodes} values, allowed are ${LIMITS.nodes}`);
+        }
+        this.#put(key, { value: edit.value, weight: slot.weight + edit.weight, nodes, editEnd: 0, anchor: undefined });
+        return { key, slot };
       }
     }
   }
 
-  #splice(key: string, { at, remove, insert }: TextChange, undo: (() => void)[]): void {
-    let value = this.#values.get(key);
-    if (typeof value === 'string') {
-      value = new TextBuffer(value);
-      if (value.length + insert.length > PIECED_TEXT) this.#values.set(key, value);
+  #splice(key: string, slot: Slot | undefined, { at, remove, insert }: TextChange): Undo {
+    const text = slot?.value;
+    if (!slot || !isText(text)) throw misfit(key, 'a text', slot);
+    if (at < 0 || at + remove > text.length) throw misfit(key, `a text of at least ${at + remove} code units`, slot);
+    if (!isBoundary(text, at) || !isBoundary(text, at + remove)) throw misfit(key, 'cuts between code points', slot);
+    const weight = slot.weight + insert.length - remove;
+    const after = { weight, nodes: 1, editEnd: at + insert.length, anchor: undefined };
+    if (typeof text === 'string' && text.length + insert.length <= PIECED_TEXT) {
+      this.#put(key, { ...after, value: text.slice(0, at) + insert + text.slice(at + remove) });
+      return { key, slot };
     }
-    if (!(value instanceof TextBuffer)) throw misfit(key, 'a text', 'something else');
-    const text = value;
-    if (at < 0 || at + remove > text.length) {
-      throw misfit(key, `a text of at least ${at + remove} code units`, String(text.length));
-    }
-    if (!text.isBoundary(at) || !text.isBoundary(at + remove))
-      throw misfit(key, 'cuts between code points', 'one inside');
-    const editEnd = this.#editEnds.get(key);
-    const isPieced = this.#values.get(key) === text;
-    const before = this.#values.get(key);
-    const removed = text.splice(at, remove, insert);
-    if (!isPieced) this.#values.set(key, text.toString());
-    this.#editEnds.set(key, at + insert.length);
-    this.#bytes += insert.length - remove;
-    undo.push(() => {
-      if (isPieced) text.splice(at, insert.length, removed);
-      else this.#values.set(key, before as Value);
-      if (editEnd === undefined) this.#editEnds.delete(key);
-      else this.#editEnds.set(key, editEnd);
-      this.#bytes -= insert.length - remove;
-    });
+    const buffer = typeof text === 'string' ? new TextBuffer(text) : text;
+    const removed = buffer.splice(at, remove, insert);
+    this.#put(key, { ...after, value: buffer });
+    return { key, slot, text: { buffer, at, inserted: insert.length, removed } };
   }
 
-  #add(key: string, by: readonly number[]): void {
-    const value = this.get(key);
+  #add(key: string, slot: Slot | undefined, by: readonly number[]): void {
+    const value = slot && this.#valueOf(slot);
     const [first] = by;
-    if (typeof value === 'number' && by.length === 1 && first !== undefined) {
-      if (this.#clockKeys.has(key)) {
-        this.#anchors.set(key, { value: Math.round(value * MICROSECONDS) + first, stamp: this.#stamp });
-        this.#values.set(key, (Math.round(value * MICROSECONDS) + first) / MICROSECONDS);
-        return;
+    if (slot && typeof value === 'number' && by.length === 1 && first !== undefined) {
+      if (!this.#clockKeys.has(key)) this.#put(key, { ...slot, value: sum(key, slot, value, first) });
+      else {
+        const shown = (Math.round(value * MICROSECONDS) + first) / MICROSECONDS;
+        const anchor = this.#anchor(shown) ?? raise(misfit(key, 'a time', slot));
+        this.#put(key, { ...slot, value: shown, anchor });
       }
-      this.#values.set(key, sum(key, value, first));
       return;
     }
-    if (!Array.isArray(value) || value.length !== by.length)
-      throw misfit(key, `${by.length} numbers`, 'something else');
-    this.#values.set(
-      key,
-      value.map((item: Json, index) => sum(key, item, by[index] as number)),
-    );
+    if (!slot || !Array.isArray(value) || value.length !== by.length) throw misfit(key, `${by.length} numbers`, slot);
+    const sums = by.map((number, index) => sum(key, slot, value[index] as Json, number));
+    this.#put(key, { ...slot, value: sums });
   }
 
-  #set(key: string, value: Json): void {
-    this.#forget(key);
-    this.#values.set(key, value);
-    this.#bytes += weight(key, value);
+  /** A key that is set again keeps its place among the others. */
+  #put(key: string, slot: Slot): void {
+    this.#bytes += slot.weight - (this.#slots.get(key)?.weight ?? -key.length);
+    this.#slots.set(key, slot);
   }
 
-  #delete(key: string): void {
-    this.#forget(key);
-    this.#values.delete(key);
+  #delete(key: string, slot: Slot): Undo {
+    const keys = [...this.#slots.keys()];
+    this.#slots.delete(key);
+    this.#bytes -= slot.weight + key.length;
+    return { key, slot, behind: keys.slice(keys.indexOf(key) + 1) };
   }
 
-  /** Everything about a key but the key itself: a key that is set again keeps its place among the others. */
-  #forget(key: string): void {
-    const before = this.#values.get(key);
-    if (before !== undefined) this.#bytes -= weight(key, before);
-    this.#editEnds.delete(key);
-    this.#anchors.delete(key);
-  }
-
-  #follow(key: string, value: Json): void {
-    if (typeof value !== 'number') return;
-    this.#anchors.set(key, { value: Math.round(value * MICROSECONDS), stamp: this.#stamp });
-  }
-
-  /** What puts `key` back as it is now. */
-  #memory(key: string): () => void {
-    const value = this.#values.get(key);
-    const editEnd = this.#editEnds.get(key);
-    const anchor = this.#anchors.get(key);
-    const bytes = this.#bytes;
-    return () => {
-      if (value === undefined) this.#values.delete(key);
-      else this.#values.set(key, value);
-      if (editEnd === undefined) this.#editEnds.delete(key);
-      else this.#editEnds.set(key, editEnd);
-      if (anchor === undefined) this.#anchors.delete(key);
-      else this.#anchors.set(key, anchor);
-      this.#bytes = bytes;
-    };
-  }
-
-  #clear(): void {
-    this.#values.clear();
-    this.#editEnds.clear();
-    this.#anchors.clear();
-    this.#bytes = 0;
-  }
-
-  #checkSize(): void {
-    if (this.#bytes > LIMITS.stateBytes || this.#values.size > LIMITS.stateKeys) {
-      throw tooLarge(this.#bytes, this.#values.size);
+  #undo({ key, slot, text, behind = [] }: Undo): void {
+    text?.buffer.splice(text.at, text.inserted, text.removed);
+    if (slot) this.#slots.set(key, slot);
+    else this.#slots.delete(key);
+    for (const later of behind) {
+      const moved = this.#slots.get(later) as Slot;
+      this.#slots.delete(later);
+      this.#slots.set(later, moved);
     }
   }
-}
 
-/** Roughly the bytes a value takes: exact for ASCII text, which is what gets large. */
-function weight(key: string, value: Value): number {
-  if (typeof value === 'string' || value instanceof TextBuffer) return key.length + value.length;
-  if (typeof value !== 'object' || value === null) return key.length + 8;
-  return key.length + JSON.stringify(value).length;
-}
+  #clear(stamp: number): void {
+    this.#slots.clear();
+    this.#bytes = 0;
+    this.stamp = stamp;
+  }
 
-function checkKey(key: string): void {
-  if (isForbiddenKey(key) || encoder.encode(key).length > LIMITS.keyBytes) {
-    throw new GametapeError(
-      'BAD_DELTA',
-      `state key ${JSON.stringify(key.slice(0, 80))}: not allowed, or over ${LIMITS.keyBytes} bytes`,
-    );
+  #valueOf({ value, anchor }: Slot): Json {
+    if (value instanceof TextBuffer) return value.toString();
+    if (anchor === undefined || anchor.stay === this.#stay) return value;
+    return (anchor.value + this.#stamp - anchor.stamp) / MICROSECONDS;
+  }
+
+  /** From now on `value` follows the clock; undefined for what cannot, which stands still. */
+  #anchor(value: Json): Anchor | undefined {
+    if (typeof value !== 'number' || !(Math.abs(value * MICROSECONDS) <= MAX_CLOCK)) return undefined;
+    return { value: Math.round(value * MICROSECONDS), stamp: this.#stamp, stay: this.#stay };
   }
 }
 
-function sum(key: string, value: Json, by: number): number {
-  if (!Number.isSafeInteger(value) || !Number.isSafeInteger((value as number) + by)) {
-    throw misfit(key, 'whole numbers', 'something else');
-  }
-  return (value as number) + by;
-}
-
-function misfit(key: string, expected: string, found: string): GametapeError {
-  return new GametapeError('BAD_DELTA', `state key ${key}: expected ${expected}, found ${found}`);
-}
-
-function tooLarge(bytes: number, keys: number): GametapeError {
-  return new GametapeError(
-    'LIMIT_EXCEEDED',
-    `state: ${bytes} bytes in ${keys} keys, allowed are ${LIMITS.stateBytes} bytes in ${LIMITS.stateKeys} keys`,
-  );
+function raise(error: GametapeError): never {
+  throw error;
 }

@@ -26,7 +26,7 @@ export class TextBuffer {
     return this.#length;
   }
 
-  /** True when `at` lies between two code points (D2). */
+  /** The same as `isTextBoundary`. */
   isBoundary(at: number): boolean {
     if (at <= 0 || at >= this.#length) return at === 0 || at === this.#length;
     return !(isLowSurrogate(this.#unit(at)) && isHighSurrogate(this.#unit(at - 1)));
@@ -97,6 +97,12 @@ export class TextBuffer {
     const piece = this.#pieces[this.#near] as string;
     return offset < piece.length ? piece.charCodeAt(offset) : (this.#pieces[this.#near + 1] as string).charCodeAt(0);
   }
+}
+
+/** True when `at` lies inside `text`, or at an end of it, and between two code points (D2). */
+export function isTextBoundary(text: string, at: number): boolean {
+  if (at <= 0 || at >= text.length) return at === 0 || at === text.length;
+  return !(isLowSurrogate(text.charCodeAt(at)) && isHighSurrogate(text.charCodeAt(at - 1)));
 }
 
 export function isHighSurrogate(unit: number): boolean {

@@ -5,22 +5,25 @@ import { isForbiddenKey, type Json } from './json.ts';
 /**
  * Reads one MessagePack value of the strict subset in DELTA.md (W11): lengths are checked before anything is allocated,
  * and depth, number of nodes, types, keys and UTF-8 are all limited. Fails through the reader.
+ *
+ * `maxNodes` is for values that are bounded by their bytes alone, such as the summary of a long recording.
  */
-export function decodeValue(reader: ByteReader): Json {
-  return new ValueDecoder(reader).value(0);
+export function decodeValue(reader: ByteReader, maxNodes: number = LIMITS.nodes): Json {
+  return new ValueDecoder(reader, maxNodes).value(0);
 }
 
 class ValueDecoder {
   readonly #reader: ByteReader;
-  #nodes = 0;
+  #nodesLeft: number;
 
-  constructor(reader: ByteReader) {
+  constructor(reader: ByteReader, maxNodes: number) {
     this.#reader = reader;
+    this.#nodesLeft = maxNodes;
   }
 
   value(depth: number): Json {
     const reader = this.#reader;
-    if (++this.#nodes > LIMITS.nodes) reader.fail(`has more than ${LIMITS.nodes} values`);
+    if (--this.#nodesLeft < 0) reader.fail('has a value of too many parts');
     const tag = reader.byte();
     if (tag < 0x80) return tag;
     if (tag < 0x90) return this.#map(tag & 0x0f, depth);
@@ -75,13 +78,19 @@ class ValueDecoder {
     if (size * 2 > this.#reader.left) this.#reader.fail(`has a map of ${size}, more than its bytes can hold,`);
     const map: Record<string, Json> = {};
     for (let i = 0; i < size; i++) {
-      const key = this.value(depth + 1);
-      if (typeof key !== 'string') return this.#reader.fail('has a map key that is not a string');
+      const key = this.#key();
       if (isForbiddenKey(key)) this.#reader.fail(`has the map key ${key}, which is not allowed,`);
       if (Object.hasOwn(map, key)) this.#reader.fail('has the same map key twice');
       map[key] = this.value(depth + 1);
     }
     return map;
+  }
+
+  #key(): string {
+    const tag = this.#reader.byte();
+    if (tag >= 0xa0 && tag < 0xc0) return this.#reader.utf8(tag & 0x1f);
+    if (tag >= 0xd9 && tag <= 0xdb) return this.#reader.utf8(this.#unsigned(2 ** (tag - 0xd9)));
+    return this.#reader.fail('has a map key that is not a string');
   }
 
   #enter(depth: number): void {
@@ -93,7 +102,7 @@ class ValueDecoder {
     const view = new DataView(raw.buffer, raw.byteOffset, bytes);
     const value = bytes === 4 ? view.getFloat32(0) : view.getFloat64(0);
     if (!Number.isFinite(value)) this.#reader.fail('has a number that is not finite');
-    return value;
+    return value === 0 ? 0 : value;
   }
 
   #unsigned(bytes: number): number {

@@ -55,6 +55,7 @@ class Capture {
     for (const [key, item] of Object.entries(value)) {
       if (isForbiddenKey(key)) throw notJson(`${path}.${key}`, 'a name that is not allowed');
       const name = key.isWellFormed() ? key : key.toWellFormed();
+      if (Object.hasOwn(copy, name)) throw notJson(`${path}.${name}`, 'a second name like it');
       copy[name] = this.value(item, `${path}.${key}`, depth + 1);
     }
     return copy;

@@ -1,22 +1,18 @@
 import { ByteReader } from '../bytes/byte-reader.ts';
+import { ByteWriter } from '../bytes/byte-writer.ts';
 import { GametapeError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
-import { decodeValue } from '../values/decode-value.ts';
-import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 import {
   type Acks,
+  type Chunk,
   type DownMessage,
   type EventDown,
   EventsFlag,
   type EventUp,
   MessageByte,
-  type Position,
-  type Role,
   type UpMessage,
-  type Welcome,
 } from './messages.ts';
-
-const ROLES: readonly string[] = ['player', 'spectator', 'host'];
+import { readEnded, readHello, readMap, readNotice, readWelcome } from './read-maps.ts';
 
 /**
  * Reads a message that a client sent (W11). Bodies are borrowed from `bytes`.
@@ -33,12 +29,7 @@ export function decodeUpMessage(bytes: Uint8Array): UpMessage {
     case MessageByte.pong:
       return ended(reader, { kind: 'pong', id: reader.varint(), received: reader.varint(), sent: reader.varint() });
     case MessageByte.gap:
-      return ended(reader, {
-        kind: 'gap',
-        firstPseq: reader.varint(),
-        lastPseq: reader.varint(),
-        reason: reader.text(),
-      });
+      return readGap(reader);
     case MessageByte.leave:
       return ended(reader, { kind: 'leave', lastPseq: reader.varint() });
     case MessageByte.final:
@@ -46,7 +37,7 @@ export function decodeUpMessage(bytes: Uint8Array): UpMessage {
     case MessageByte.end:
       return ended(reader, { kind: 'end', lastPseq: reader.varint(), outcome: readMap(reader) });
     case MessageByte.chunk:
-      return { kind: 'chunk', last: reader.byte() === 1, bytes: reader.raw(reader.left) };
+      return readChunk(reader);
     default:
       return reader.fail(`starts with 0x${first.toString(16).padStart(2, '0')}, which is no message to a relay,`);
   }
@@ -58,7 +49,7 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
   const first = reader.byte();
   switch (first) {
     case MessageByte.welcome:
-      return readWelcome(reader);
+      return ended(reader, readWelcome(reader));
     case MessageByte.snapshot:
       return { kind: 'snapshot', records: reader.raw(reader.left) };
     case MessageByte['events-down']:
@@ -81,23 +72,16 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
       return ended(reader, { kind: 'ping', id: reader.varint(), acks: readAcks(reader) });
     case MessageByte.expect:
       return ended(reader, { kind: 'expect', pseq: reader.varint() });
-    case MessageByte.notice: {
-      const { code, message, pseq } = readMap(reader);
-      if (typeof code !== 'string' || typeof message !== 'string' || typeof pseq !== 'number')
-        reader.fail('has a bad notice');
-      return ended(reader, { kind: 'notice', code, message, pseq } as DownMessage);
-    }
+    case MessageByte.notice:
+      return ended(reader, readNotice(reader));
     case MessageByte['need-keyframe']:
-      return ended(reader, { kind: 'need-keyframe' });
+      return ended(reader, { kind: 'need-keyframe', pseq: reader.varint() });
     case MessageByte.ending:
       return ended(reader, { kind: 'ending' });
-    case MessageByte.ended: {
-      const summary = readMap(reader);
-      if (typeof summary.recordingId !== 'string') reader.fail('has a summary without recordingId');
-      return ended(reader, { kind: 'ended', summary } as unknown as DownMessage);
-    }
+    case MessageByte.ended:
+      return ended(reader, readEnded(reader));
     case MessageByte.chunk:
-      return { kind: 'chunk', last: reader.byte() === 1, bytes: reader.raw(reader.left) };
+      return readChunk(reader);
     default:
       return reader.fail(`starts with 0x${first.toString(16).padStart(2, '0')}, which is no message from a relay,`);
   }
@@ -105,28 +89,33 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
 
 /** Puts chunks together again, within `LIMITS.chunkedBytes`. */
 export class ChunkAssembler {
-  #parts: Uint8Array[] = [];
-  #bytes = 0;
+  #writer = new ByteWriter();
 
   /** The whole message when `last` has come, undefined before. @throws GametapeError `LIMIT_EXCEEDED`. */
   add({ last, bytes }: { last: boolean; bytes: Uint8Array }): Uint8Array | undefined {
-    this.#bytes += bytes.length;
-    if (this.#bytes > LIMITS.chunkedBytes) {
+    if (this.#writer.length + bytes.length > LIMITS.chunkedBytes) {
+      this.#writer = new ByteWriter();
       throw new GametapeError('LIMIT_EXCEEDED', `message: over ${LIMITS.chunkedBytes} bytes in chunks`);
     }
     // Copied: the bytes of a message are borrowed until its handler returns.
-    this.#parts.push(bytes.slice());
+    this.#writer.raw(bytes);
     if (!last) return undefined;
-    const whole = new Uint8Array(this.#bytes);
-    let at = 0;
-    for (const part of this.#parts) {
-      whole.set(part, at);
-      at += part.length;
-    }
-    this.#parts = [];
-    this.#bytes = 0;
+    const whole = this.#writer.bytes();
+    this.#writer = new ByteWriter();
     return whole;
   }
+}
+
+function readGap(reader: ByteReader): UpMessage {
+  const [firstPseq, lastPseq] = [reader.varint(), reader.varint()];
+  if (firstPseq === 0 || lastPseq < firstPseq) reader.fail(`has a gap from event ${firstPseq} to ${lastPseq}`);
+  return ended(reader, { kind: 'gap', firstPseq, lastPseq, reason: reader.text() });
+}
+
+function readChunk(reader: ByteReader): Chunk {
+  const last = reader.byte();
+  if (last > 1 || reader.left === 0) reader.fail('has a chunk that holds nothing, or a bad mark of the last one,');
+  return { kind: 'chunk', last: last === 1, bytes: reader.raw(reader.left) };
 }
 
 function readEventsUp(reader: ByteReader, flags: number): UpMessage {
@@ -159,6 +148,7 @@ function readEventsDown(reader: ByteReader): EventDown[] {
       offsets.set(producer, offset);
       stamp = time + offset;
     }
+    if (![seq, time, stamp ?? 0].every(Number.isSafeInteger)) reader.fail('has an event with numbers over 2^53');
     events.push({ seq, producer, time, stamp, body: reader.raw(reader.varint()) });
   }
   return events;
@@ -166,60 +156,9 @@ function readEventsDown(reader: ByteReader): EventDown[] {
 
 function readAcks(reader: ByteReader): Acks {
   const accepted = reader.varint();
-  return { accepted, stable: accepted - reader.varint() };
-}
-
-function readHello(reader: ByteReader): UpMessage {
-  const map = readMap(reader);
-  const { protocols, room, player, role, profile, instance, clock } = map;
-  if (!Array.isArray(protocols) || !protocols.every((version) => typeof version === 'number')) {
-    return reader.fail('has a hello without protocols');
-  }
-  const text = (value: Json | undefined, name: string) =>
-    typeof value === 'string' ? value : reader.fail(`has a hello without ${name}`);
-  const optional = (name: string) => (map[name] === undefined ? undefined : { [name]: text(map[name], name) });
-  if (typeof role !== 'string' || !ROLES.includes(role)) return reader.fail('has a hello with an unknown role');
-  if (typeof clock !== 'number' || !(clock >= 0)) return reader.fail('has a hello without a clock');
-  return {
-    kind: 'hello',
-    protocols: protocols as number[],
-    room: text(room, 'room'),
-    player: text(player, 'player'),
-    role: role as Role,
-    profile: text(profile, 'profile'),
-    instance: text(instance, 'instance'),
-    clock,
-    ...optional('name'),
-    ...optional('token'),
-    ...readResume(reader, map.resume),
-    state: reader.raw(reader.left),
-  };
-}
-
-function readResume(reader: ByteReader, resume: Json | undefined): { resume?: Position } {
-  if (resume === undefined) return {};
-  if (!isJsonObject(resume) || !isCount(resume.epoch) || !isCount(resume.seq))
-    return reader.fail('has a hello with a bad position');
-  return { resume: { epoch: resume.epoch, seq: resume.seq } };
-}
-
-function readWelcome(reader: ByteReader): DownMessage {
-  const map = readMap(reader);
-  const numbers = ['protocol', 'epoch', 'seq', 'producer', 'lastPseq', 'roomTime', 'createdAt', 'silenceMs'];
-  const texts = ['recordingId', 'profile', 'resumption', 'durability'];
-  for (const name of numbers) if (typeof map[name] !== 'number') reader.fail(`has a welcome without ${name}`);
-  for (const name of texts) if (typeof map[name] !== 'string') reader.fail(`has a welcome without ${name}`);
-  if (!Array.isArray(map.players)) reader.fail('has a welcome without players');
-  return ended(reader, { kind: 'welcome', ...map } as unknown as Welcome);
-}
-
-function readMap(reader: ByteReader): JsonObject {
-  const value = decodeValue(reader);
-  return isJsonObject(value) ? value : reader.fail('has something else where a map is expected');
-}
-
-function isCount(value: Json | undefined): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+  const stable = accepted - reader.varint();
+  if (stable < 0) reader.fail(`has more stable events than the ${accepted} accepted`);
+  return { accepted, stable };
 }
 
 function ended<T>(reader: ByteReader, message: T): T {

@@ -25,13 +25,13 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
   switch (message.kind) {
     case 'hello': {
       const { kind: _, state, ...fields } = message;
-      encodeValue(writer, fields as unknown as Json);
+      encodeValue(writer, plain(fields));
       writer.raw(state);
       break;
     }
     case 'welcome': {
       const { kind: _, ...fields } = message;
-      encodeValue(writer, fields as unknown as Json);
+      encodeValue(writer, plain(fields));
       break;
     }
     case 'pong':
@@ -73,19 +73,19 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
       writeAcks(writer, message.acks);
       break;
     case 'expect':
+    case 'need-keyframe':
       writer.varint(message.pseq);
       break;
     case 'notice':
       encodeValue(writer, { code: message.code, message: message.message, pseq: message.pseq });
       break;
     case 'ended':
-      encodeValue(writer, message.summary as unknown as Json);
+      encodeValue(writer, plain(message.summary));
       break;
     case 'chunk':
       writer.byte(message.last ? 1 : 0);
       writer.raw(message.bytes);
       break;
-    case 'need-keyframe':
     case 'ending':
       break;
   }
@@ -142,6 +142,11 @@ function writeEventsDown(writer: ByteWriter, events: readonly EventDown[]): void
     seq = event.seq;
     time = event.time;
   }
+}
+
+/** The same without the fields that are undefined: MessagePack would make extensions of them. */
+function plain(fields: object): Json {
+  return JSON.parse(JSON.stringify(fields)) as Json;
 }
 
 function writeAcks(writer: ByteWriter, { accepted, stable }: Acks): void {

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
+import type { OpenPause } from '../recording/play-clock.ts';
 import type { JsonObject } from '../values/json.ts';
 
 /** Offered and answered in the WebSocket handshake (W1). */
@@ -27,8 +28,8 @@ export interface Hello {
   readonly clock: number;
   readonly name?: string;
   readonly token?: string;
-  /** The position to go on from after a lost connection. */
-  readonly resume?: Position;
+  /** The position to go on from after a lost connection, and the recording it is of. */
+  readonly resume?: Position & { readonly recordingId: string };
   /** A body with the first keyframe of the player's state, empty if there is none. */
   readonly state: Uint8Array;
 }
@@ -112,6 +113,10 @@ export interface Welcome {
   /** What `stable` means here: the kind of journal. */
   readonly durability: string;
   readonly players: readonly PlayerInfo[];
+  /** Pauses so far, so that play time can be told (T7). */
+  readonly pauses: readonly (readonly [from: number, to: number])[];
+  /** The pause that lasts, if there is one. */
+  readonly paused?: OpenPause;
 }
 
 /** Producers and their keyframes, as records of a block (FORMAT.md), at the position of the welcome (W5). */
@@ -170,9 +175,10 @@ export interface Expect {
   readonly pseq: number;
 }
 
-/** The producer's state is not known any more: the next change has to be a keyframe (D3). */
+/** The change of event `pseq` did not fit (D3): declare a gap from there on, then go on with a keyframe. */
 export interface NeedKeyframe {
   readonly kind: 'need-keyframe';
+  readonly pseq: number;
 }
 
 /** Something that was refused without ending the connection. `pseq` names the event it is about, 0 if none. */

@@ -1,0 +1,193 @@
+import type { GameEvent, Json, JsonObject, PlayerSummary, ProfileName, SessionSummary, State, TextChange } from '@gametape/shared';
+
+/** What a game hands in: the type and data of an event. `data` may be left out. */
+export interface EventInput {
+  readonly type: string;
+  readonly data?: JsonObject;
+}
+
+/** An event as it is shown and replayed. `time` is play time in seconds (T7). */
+export interface PlayedEvent extends GameEvent {
+  readonly player: string;
+  readonly time: number;
+  /** Number of the event in its room (W4). */
+  readonly seq: number;
+  /** The player's state right after it, made when it is first asked for and right only until the next event. */
+  readonly state: State;
+}
+
+/** An event of a live room. */
+export interface LiveEvent extends PlayedEvent {
+  /** Incarnation of the room that `seq` belongs to. */
+  readonly epoch: number;
+}
+
+export interface ConnectOptions {
+  /** Address of the relay: `ws://host:port` or `wss://…`. */
+  readonly url: string;
+  readonly room: string;
+  readonly player: string;
+  readonly token?: string;
+  /** The player's state at the start. @default the empty GameState for the `lmsp` profile, none for `json` */
+  readonly state?: State;
+  /** What the room's events and states look like (L5). The first player of a room decides. @default 'lmsp' */
+  readonly profile?: ProfileName;
+  /** How the player is called on screen. */
+  readonly name?: string;
+  /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop. @default 16 */
+  readonly flushMs?: number;
+  /** How long the first connection may take, in milliseconds. @default 10_000 */
+  readonly timeoutMs?: number;
+}
+
+/** What a connection is doing. */
+export type ConnectionStatus = 'connecting' | 'live' | 'reconnecting' | 'ended' | 'closed';
+
+/** How far what was recorded has come: numbers of this session's events (W3). */
+export interface SessionStatus {
+  readonly connection: ConnectionStatus;
+  readonly recorded: number;
+  readonly accepted: number;
+  readonly stable: number;
+  /** Events that had to be dropped because the connection was away for too long. */
+  readonly lost: number;
+  /** Bytes of messages that wait to be stable. */
+  readonly pendingBytes: number;
+}
+
+/** Another player of a room, as this session or spectator sees it. */
+export interface PlayerView {
+  readonly id: string;
+  readonly connected: boolean;
+  readonly name?: string;
+}
+
+export interface SessionEvents {
+  /** Any event of another player, the ones below included. */
+  event: LiveEvent;
+  player_join: LiveEvent;
+  player_leave: LiveEvent;
+  player_message: LiveEvent;
+  rewind: LiveEvent;
+  status: SessionStatus;
+  /** Something went wrong that the session survives, or the reason why it closed. */
+  error: Error;
+}
+
+/** A player's place in a room: records what it does, and sees what the others do. */
+export interface Session {
+  readonly room: string;
+  readonly player: string;
+  readonly recordingId: string;
+  readonly status: SessionStatus;
+  /** This player's state now. */
+  readonly state: State;
+  /** The other players of the room, and their states as far as they have been shown. */
+  readonly players: ReadonlyMap<string, PlayerView>;
+  readonly states: ReadonlyMap<string, State>;
+
+  /**
+   * Records an event, stamped now (T1), with the state after it if that changed.
+   * @throws GametapeError `BAD_VALUE`, `BAD_EVENT`, `LIMIT_EXCEEDED`, `SESSION_CLOSED`
+   */
+  record(event: EventInput, nextState?: State): void;
+  /** The player's state is now `next`. It travels with the next event, or alone at the end of the turn. */
+  setState(next: State): void;
+  /** One change of a text, at a cost that does not depend on the text (D1). Positions are UTF-16 code units. */
+  edit(key: string, change: TextChange): void;
+  /** One key of the state is now `value`. */
+  set(key: string, value: Json): void;
+  /** Says something to everybody in the room: PLAYER_MESSAGE. */
+  say(message: string): void;
+  /** Names this point. Resolves when it is recorded. @throws GametapeError `NAME_TAKEN` */
+  checkpoint(name: string): Promise<void>;
+  /** Play time stands still from now on (T7). */
+  pause(): void;
+  resume(): void;
+  setSpeed(speed: number): void;
+  /** Resolves when everything recorded so far is on stable storage (W3). @throws GametapeError `SESSION_CLOSED` */
+  stable(): Promise<void>;
+  /** Goes: everything is stable, PLAYER_LEAVE is recorded, the connection closed. */
+  leave(): Promise<void>;
+  /** Ends the room. Resolves when the recording is finished, with what it holds (W6). */
+  end(outcome?: JsonObject): Promise<SessionSummary>;
+  /** Calls `listener` for every such event until the returned function is called. */
+  on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): () => void;
+}
+
+export interface SpectateOptions {
+  readonly url: string;
+  readonly room: string;
+  readonly token?: string;
+  /** Id of the spectator. @default a random one */
+  readonly spectator?: string;
+  /** How long the first connection may take, in milliseconds. @default 10_000 */
+  readonly timeoutMs?: number;
+}
+
+export interface LiveEvents {
+  event: LiveEvent;
+  /** The state of a player changed, with an event or without one. */
+  change: { readonly player: string; readonly time: number };
+  status: ConnectionStatus;
+  /** The room has ended; its recording is finished. */
+  end: SessionSummary;
+  error: Error;
+}
+
+/** A live room as a spectator sees it. It never writes. */
+export interface Live {
+  readonly room: string;
+  readonly recordingId: string;
+  readonly status: ConnectionStatus;
+  /** Play time now, in seconds. */
+  readonly currentTime: number;
+  readonly players: ReadonlyMap<string, PlayerView>;
+  /** Each player's state as of what has been shown, right at once (V1). */
+  readonly states: ReadonlyMap<string, State>;
+  on<Name extends keyof LiveEvents>(name: Name, listener: (event: LiveEvents[Name]) => void): () => void;
+  close(): void;
+}
+
+/** A checkpoint of a recording. `time` is play time in seconds. */
+export interface TapeCheckpoint {
+  readonly name: string;
+  readonly time: number;
+  readonly eventIndex: number;
+}
+
+/** Which events to read. Times are play time in seconds, `to` exclusive. */
+export interface EventFilter {
+  readonly from?: number;
+  readonly to?: number;
+  readonly player?: string;
+  readonly type?: string;
+}
+
+/** An event of a recording. `index` counts the events of the whole recording from 0. */
+export interface TapeEvent extends PlayedEvent {
+  readonly index: number;
+}
+
+/** A finished recording, opened. */
+export interface Tape {
+  readonly recordingId: string;
+  readonly room: string;
+  readonly profile: string;
+  /** When the room was opened. */
+  readonly createdAt: Date;
+  /** Play time in seconds. */
+  readonly duration: number;
+  readonly players: readonly PlayerSummary[];
+  readonly checkpoints: readonly TapeCheckpoint[];
+  /** Every event that any player recorded is here. */
+  readonly complete: boolean;
+  readonly eventCount: number;
+  /** Events in timeline order. Read the `state` of one before asking for the next. */
+  events(filter?: EventFilter): AsyncGenerator<TapeEvent>;
+  /** Every player's state after all that happened up to and including `time`; past the end, the last. */
+  statesAt(time: number): Promise<Map<string, State>>;
+  /** One player's state at a time. @throws GametapeError `NOT_FOUND` for a player that had none yet. */
+  stateAt(time: number, player: string): Promise<State>;
+  close(): Promise<void>;
+}

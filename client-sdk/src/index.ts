@@ -1,0 +1,4 @@
+export { EventType, GametapeError, isGametapeError, type SessionSummary, type State } from '@gametape/shared';
+export type * from './api.ts';
+export type { TapeSource } from './platform/platform.ts';
+export type { RecorderInput, RecorderOptions, RecorderOutcome } from './recorder.ts';

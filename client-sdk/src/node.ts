@@ -1,0 +1,32 @@
+import type { ConnectOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
+import { NODE } from './platform/node.ts';
+import type { TapeSource } from './platform/platform.ts';
+import { OfflineRecorder, type RecorderOptions } from './recorder.ts';
+import { connectOn } from './session.ts';
+import { spectateOn } from './spectator.ts';
+import { openTape } from './tape.ts';
+
+export * from './index.ts';
+export { exportJson, importJson, loadCompressed, saveCompressed } from './platform/node-lmsp-files.ts';
+
+/** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, and whatever the relay refuses with */
+export function connect(options: ConnectOptions): Promise<Session> {
+  return connectOn(NODE, options);
+}
+
+/** Joins a room to watch it. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` */
+export function spectate(options: SpectateOptions): Promise<Live> {
+  return spectateOn(NODE, options);
+}
+
+/** Opens a recording: a path, a URL, a Blob, or bytes. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
+export async function openRecording(source: TapeSource): Promise<Tape> {
+  return openTape(await NODE.openSource(source), NODE.compression);
+}
+
+/** Records without a relay. */
+export class Recorder extends OfflineRecorder {
+  constructor(options?: RecorderOptions) {
+    super(NODE, options);
+  }
+}

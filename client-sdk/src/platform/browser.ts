@@ -1,0 +1,15 @@
+import { BytesSource, PORTABLE_COMPRESSION } from '@gametape/shared';
+import { BlobSource } from './bytes-source.ts';
+import { HttpSource } from './http-source.ts';
+import type { Platform, Socket } from './platform.ts';
+
+export const BROWSER: Platform = {
+  compression: PORTABLE_COMPRESSION,
+  now: () => performance.now() * 1_000,
+  randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+  openSocket: (url, subprotocol) => new WebSocket(url, subprotocol) as Socket,
+  openSource: async (source) => {
+    if (source instanceof Uint8Array) return new BytesSource(source);
+    return typeof source === 'string' ? new HttpSource(source) : new BlobSource(source);
+  },
+};

@@ -1,0 +1,161 @@
+import {
+  type Body,
+  type Crc32,
+  type EventDown,
+  EventType,
+  GametapeError,
+  PlayClock,
+  ProducerContext,
+  type ProducerNews,
+  type ProducerRecord,
+  type Profile,
+  profileNamed,
+  readKeyframe,
+  readProducer,
+  readRecords,
+  RecordType,
+  type State,
+  type Welcome,
+} from '@gametape/shared';
+import type { LiveEvent, PlayerView } from './api.ts';
+import { toSeconds } from './producer.ts';
+
+/** What one event did to the view. */
+export interface Shown {
+  readonly player: string;
+  readonly time: number;
+  /** Undefined when only the state changed. */
+  readonly event: LiveEvent | undefined;
+}
+
+/** A room as one peer has been shown it: every other producer's state, and the position it stands for (W4). */
+export class RoomView {
+  readonly #crc32: Crc32;
+  readonly #contexts = new Map<number, ProducerContext>();
+  /** The latest producer of each player: whose state is the player's. */
+  readonly #current = new Map<string, ProducerContext>();
+  readonly #players = new Map<string, PlayerView>();
+  #clock = new PlayClock();
+  #profile: Profile | undefined;
+  #epoch = 0;
+  #seq = 0;
+  #time = 0;
+
+  constructor(crc32: Crc32) {
+    this.#crc32 = crc32;
+  }
+
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get players(): ReadonlyMap<string, PlayerView> {
+    return this.#players;
+  }
+
+  /** A snapshot of every state. */
+  get states(): ReadonlyMap<string, State> {
+    const states = new Map<string, State>();
+    for (const [player, { state }] of this.#current) if (state.size > 0) states.set(player, state.toJson());
+    return states;
+  }
+
+  /** Play time of the last event shown, in seconds. */
+  get currentTime(): number {
+    return toSeconds(this.#clock.playTime(this.#time));
+  }
+
+  /** Starts over unless the connection resumed: then the position goes on, in whatever epoch it now belongs to. */
+  welcome(welcome: Welcome): void {
+    this.#profile = profileNamed(welcome.profile);
+    this.#epoch = welcome.epoch;
+    this.#players.clear();
+    for (const player of welcome.players) this.#players.set(player.id, player);
+    if (welcome.resumption === 'resumed') return;
+    this.#contexts.clear();
+    this.#current.clear();
+    this.#clock = new PlayClock(welcome.pauses, welcome.paused);
+    this.#seq = welcome.seq;
+    this.#time = welcome.roomTime;
+  }
+
+  /** Takes over the producers and keyframes of a snapshot (W5). @throws GametapeError `BAD_MESSAGE`, `DAMAGED` */
+  snapshot(records: Uint8Array): void {
+    const producers = new Map<number, ProducerRecord>();
+    for (const { type, reader } of readRecords(records)) {
+      if (type === RecordType.Producer) {
+        const producer = readProducer(reader);
+        producers.set(producer.index, producer);
+      } else if (type === RecordType.Keyframe) {
+        this.#remember(readKeyframe(reader, this.#known(), (index) => producers.get(index)));
+      }
+    }
+  }
+
+  producer({ index, player, instance }: ProducerNews): void {
+    this.#remember(new ProducerContext(this.#known(), { index, player, instance }));
+  }
+
+  /** Applies one event. @throws GametapeError `BAD_MESSAGE`, `BAD_DELTA` when the view is out of step. */
+  apply(event: EventDown): Shown {
+    const context = this.#contexts.get(event.producer);
+    if (!context) throw new GametapeError('BAD_MESSAGE', `event ${event.seq}: unknown producer ${event.producer}`);
+    const body = context.read(event.body, event.stamp ?? context.stamp, 'BAD_MESSAGE', this.#crc32);
+    if (event.stamp !== null) context.stamp = event.stamp;
+    this.#current.set(context.player, context);
+    this.#seq = event.seq;
+    this.#time = Math.max(this.#time, event.time);
+    const { player } = context;
+    if (!body.event) return { player, time: this.#secondsAt(event.time), event: undefined };
+    this.#clock.observe(event.time, player, body.event);
+    this.#follow(player, body);
+    return { player, time: this.#secondsAt(event.time), event: this.#liveEvent(event, context, body) };
+  }
+
+  /** The position moves on over events that this peer is not sent: its own. */
+  advanceTo(seq: number): void {
+    this.#seq = Math.max(this.#seq, seq);
+  }
+
+  #liveEvent({ seq, time }: EventDown, context: ProducerContext, { event }: Body): LiveEvent {
+    const { type, data } = event as NonNullable<Body['event']>;
+    return {
+      epoch: this.#epoch,
+      seq,
+      player: context.player,
+      time: this.#secondsAt(time),
+      type,
+      data,
+      get state() {
+        return context.state.toJson();
+      },
+    };
+  }
+
+  #follow(player: string, { event }: Body): void {
+    if (event?.type === EventType.PLAYER_JOIN) {
+      const name = typeof event.data.name === 'string' ? { name: event.data.name } : undefined;
+      this.#players.set(player, { id: player, connected: true, ...name });
+    } else if (event?.type === EventType.PLAYER_LEAVE) {
+      this.#players.set(player, { ...(this.#players.get(player) ?? { id: player }), connected: false });
+    }
+  }
+
+  #remember(context: ProducerContext): void {
+    this.#contexts.set(context.index, context);
+    if (!this.#current.has(context.player) || context.state.size > 0) this.#current.set(context.player, context);
+  }
+
+  #known(): Profile {
+    if (!this.#profile) throw new GametapeError('BAD_MESSAGE', 'a message that may only come after a welcome');
+    return this.#profile;
+  }
+
+  #secondsAt(time: number): number {
+    return toSeconds(this.#clock.playTime(time));
+  }
+}

@@ -1,0 +1,435 @@
+import {
+  type DownMessage,
+  encodeMessage,
+  EventType,
+  type EventUp,
+  GametapeError,
+  type Hello,
+  type Json,
+  type JsonObject,
+  LIMITS,
+  type Profile,
+  PROTOCOL_VERSIONS,
+  profileNamed,
+  type SessionSummary,
+  type State,
+  type TextChange,
+  type Welcome,
+} from '@gametape/shared';
+import type { ConnectionStatus, ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
+import { Connection } from './connection.ts';
+import { Emitter } from './emitter.ts';
+import type { Platform } from './platform/platform.ts';
+import { Producer, stampOf } from './producer.ts';
+import { RoomView } from './room-view.ts';
+import { SendQueue } from './send-queue.ts';
+import { Waiters } from './waiters.ts';
+
+const DEFAULT_FLUSH_MS = 16;
+const DEFAULT_TIMEOUT_MS = 10_000;
+/** Bytes that may be under way without an `accepted`: beyond it the queue waits (S2). */
+const WINDOW_BYTES = 1024 * 1024;
+/** Bytes of events that travel in one message. */
+const BATCH_BYTES = LIMITS.messageBytes / 2;
+
+/** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with */
+export async function connectOn(platform: Platform, options: ConnectOptions): Promise<Session> {
+  const session = new LiveSession(platform, options);
+  await session.opened;
+  return session;
+}
+
+class LiveSession implements Session {
+  readonly room: string;
+  readonly player: string;
+  readonly opened: Promise<void>;
+  readonly #platform: Platform;
+  readonly #options: ConnectOptions;
+  readonly #profile: Profile;
+  readonly #producer: Producer;
+  readonly #connection: Connection;
+  readonly #view: RoomView;
+  readonly #emitter = new Emitter<SessionEvents>();
+  readonly #queue = new SendQueue();
+  readonly #waiters = new Waiters();
+  readonly #instance: string;
+  readonly #startedAt: number;
+  readonly #helloState: Uint8Array;
+  /** Bodies that wait to be put into a message. */
+  #batch: EventUp[] = [];
+  #batchBytes = 0;
+  #recorded = 0;
+  #accepted = 0;
+  #stable = 0;
+  #sent = 0;
+  #lost = 0;
+  /** Bytes sent since the last `accepted`. */
+  #underWay = 0;
+  #lastStamp = 0;
+  #shown = 0;
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #flushTimer: ReturnType<typeof setTimeout> | undefined;
+  #flushQueued = false;
+  #recordingId = '';
+  /** What has been asked of the relay and is asked again after a reconnection. */
+  #request: { kind: 'leave' } | { kind: 'end'; outcome: JsonObject } | undefined;
+  #closed: GametapeError | undefined;
+  #summary: SessionSummary | undefined;
+
+  constructor(platform: Platform, options: ConnectOptions) {
+    this.#platform = platform;
+    this.#options = options;
+    this.room = options.room;
+    this.player = options.player;
+    this.#profile = profileNamed(options.profile ?? 'lmsp');
+    this.#startedAt = platform.now();
+    this.#instance = hex(platform.randomBytes(8));
+    this.#producer = new Producer(this.#profile, platform.compression.crc32);
+    const state = options.state ?? this.#profile.initialState?.(options.player);
+    this.#helloState = state ? this.#producer.begin(state) : new Uint8Array(0);
+    this.#view = new RoomView(platform.compression.crc32);
+    this.#connection = new Connection(options.url, platform, {
+      hello: () => this.#hello(),
+      clock: () => this.#clock(),
+      welcome: (welcome) => this.#welcome(welcome),
+      message: (message) => this.#receive(message),
+      status: (status) => this.#connectionStatus(status),
+      over: (error) => this.#over(error),
+    });
+    this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+  }
+
+  get recordingId(): string {
+    return this.#recordingId;
+  }
+
+  get state(): State {
+    return this.#producer.state.toJson();
+  }
+
+  get players(): Session['players'] {
+    return this.#view.players;
+  }
+
+  get states(): ReadonlyMap<string, State> {
+    return this.#view.states;
+  }
+
+  get status(): SessionStatus {
+    return {
+      connection: this.#summary ? 'ended' : this.#connection.status,
+      recorded: this.#recorded,
+      accepted: this.#accepted,
+      stable: this.#stable,
+      lost: this.#lost,
+      pendingBytes: this.#queue.bytes + this.#batchBytes,
+    };
+  }
+
+  record(event: EventInput, nextState?: State): void {
+    // T1: stamped before anything else takes time.
+    this.#recordAt(this.#stamp(), event, nextState);
+  }
+
+  setState(next: State): void {
+    this.#checkOpen();
+    this.#producer.setState(next);
+    this.#scheduleFlush();
+  }
+
+  set(key: string, value: Json): void {
+    this.#checkOpen();
+    this.#producer.set(key, value);
+    this.#scheduleFlush();
+  }
+
+  edit(key: string, change: TextChange): void {
+    this.#checkOpen();
+    this.#producer.edit(key, change);
+    this.#scheduleFlush();
+  }
+
+  say(message: string): void {
+    this.record({ type: EventType.PLAYER_MESSAGE, data: { message } });
+  }
+
+  async checkpoint(name: string): Promise<void> {
+    if (typeof name !== 'string' || name === '') throw new TypeError('checkpoint: expected a name');
+    this.record({ type: EventType.CHECKPOINT, data: { name } });
+    await this.#waiters.accepted(this.#recorded, this.#accepted);
+  }
+
+  pause(): void {
+    this.setSpeed(0);
+  }
+
+  resume(): void {
+    this.setSpeed(1);
+  }
+
+  setSpeed(speed: number): void {
+    if (!Number.isFinite(speed) || speed < 0) throw new TypeError(`speed: expected a number from 0, found ${speed}`);
+    this.#checkOpen();
+    const stamp = this.#stamp();
+    this.#producer.followClock(speed > 0, stamp);
+    this.#recordAt(stamp, { type: EventType.SPEED_CHANGE, data: { speed } });
+  }
+
+  async stable(): Promise<void> {
+    this.#checkOpen();
+    this.#flush();
+    await this.#waiters.stable(this.#recorded, this.#stable);
+  }
+
+  async leave(): Promise<void> {
+    if (this.#closed || this.#summary) return;
+    await this.stable();
+    this.#request = { kind: 'leave' };
+    const left = this.#waiters.closed();
+    this.#sendRequest();
+    await left;
+  }
+
+  async end(outcome: JsonObject = {}): Promise<SessionSummary> {
+    if (this.#summary) return this.#summary;
+    this.#checkOpen();
+    this.#flush();
+    this.#request = { kind: 'end', outcome };
+    const ended = this.#waiters.ended();
+    this.#sendRequest();
+    return await ended;
+  }
+
+  on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  #open(timeoutMs: number): Promise<void> {
+    const opened = this.#waiters.opened();
+    const timer = setTimeout(() => {
+      const error = new GametapeError('TIMED_OUT', `${this.#options.url}: no welcome after ${timeoutMs} ms`);
+      this.#connection.close();
+      this.#waiters.failAll(error);
+    }, timeoutMs);
+    this.#connection.open();
+    return opened.finally(() => clearTimeout(timer));
+  }
+
+  #hello(): Hello {
+    const { name, token } = this.#options;
+    const position = { recordingId: this.#recordingId, epoch: this.#view.epoch, seq: this.#view.seq };
+    return {
+      kind: 'hello',
+      protocols: PROTOCOL_VERSIONS,
+      room: this.room,
+      player: this.player,
+      role: 'player',
+      profile: this.#profile.name,
+      instance: this.#instance,
+      clock: this.#clock(),
+      ...(name !== undefined && { name }),
+      ...(token !== undefined && { token }),
+      ...(this.#recordingId !== '' && { resume: position }),
+      state: this.#helloState,
+    };
+  }
+
+  #welcome(welcome: Welcome): void {
+    this.#recordingId = welcome.recordingId;
+    this.#view.welcome(welcome);
+    // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
+    this.#accepted = Math.max(this.#accepted, welcome.lastPseq);
+    this.#resendFrom(welcome.lastPseq);
+    if (this.#view.epoch > 0) this.#waiters.open();
+  }
+
+  #receive(message: DownMessage): void {
+    switch (message.kind) {
+      case 'snapshot':
+        this.#view.snapshot(message.records);
+        return;
+      case 'producer':
+        this.#view.producer(message);
+        return;
+      case 'events-down':
+        for (const event of message.events) this.#show(event);
+        this.#view.advanceTo(message.upTo);
+        this.#acks(message.acks);
+        return;
+      case 'ack':
+      case 'ping':
+        this.#acks(message.acks);
+        return;
+      case 'expect':
+        this.#resendFrom(message.pseq - 1);
+        return;
+      case 'need-keyframe':
+        this.#giveUp(message.pseq - 1, 'the relay has another state');
+        return;
+      case 'notice': {
+        const error = new GametapeError(message.code, message.message);
+        if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
+        return;
+      }
+      case 'ending':
+        this.#flush();
+        this.#connection.send({ kind: 'final', lastPseq: this.#recorded });
+        return;
+      case 'ended':
+        this.#summary = message.summary;
+        this.#waiters.end(message.summary);
+        this.#connection.close();
+    }
+  }
+
+  #show(event: Parameters<RoomView['apply']>[0]): void {
+    const { event: live } = this.#view.apply(event);
+    if (!live) return;
+    this.#emitter.emit('event', live);
+    const { type } = live;
+    if (type === 'player_join' || type === 'player_leave' || type === 'player_message' || type === 'rewind') {
+      this.#emitter.emit(type, live);
+    }
+  }
+
+  #acks({ accepted, stable }: { accepted: number; stable: number }): void {
+    if (accepted > this.#accepted) {
+      this.#accepted = accepted;
+      this.#underWay = 0;
+      this.#waiters.accept(accepted);
+    }
+    if (stable > this.#stable) {
+      this.#stable = stable;
+      this.#queue.release(stable);
+      this.#waiters.stabilize(stable);
+    }
+    this.#sendQueued();
+    if (this.#emitter.has('status')) this.#emitter.emit('status', this.status);
+  }
+
+  #recordAt(stamp: number, event: EventInput, nextState?: State): void {
+    this.#checkOpen();
+    const checked = this.#producer.checkEvent(event);
+    if (nextState !== undefined) this.#producer.setState(nextState);
+    this.#add(this.#producer.encode(checked, stamp), stamp);
+  }
+
+  #add(body: Uint8Array, stamp: number): void {
+    this.#recorded++;
+    this.#batch.push({ stampDelta: stamp - this.#lastStamp, body });
+    this.#batchBytes += body.length;
+    this.#lastStamp = stamp;
+    if (this.#batchBytes >= BATCH_BYTES) this.#packBatch();
+    this.#scheduleFlush();
+  }
+
+  /** Sends soon: at the end of this turn if nothing was sent for a while, else when the interval is over. */
+  #scheduleFlush(): void {
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    const intervalMs = this.#options.flushMs ?? DEFAULT_FLUSH_MS;
+    const waitMs = this.#sentAt / 1_000 + intervalMs - this.#platform.now() / 1_000;
+    if (waitMs <= 0) queueMicrotask(() => this.#flush());
+    else this.#flushTimer = setTimeout(() => this.#flush(), waitMs);
+  }
+
+  #flush(): void {
+    clearTimeout(this.#flushTimer);
+    this.#flushQueued = false;
+    if (this.#closed || this.#summary) return;
+    if (this.#producer.hasPending) {
+      const stamp = this.#stamp();
+      this.#recorded++;
+      this.#batch.push({ stampDelta: stamp - this.#lastStamp, body: this.#producer.encode(undefined, stamp) });
+      this.#lastStamp = stamp;
+    }
+    this.#packBatch();
+    this.#sendQueued();
+  }
+
+  #packBatch(): void {
+    if (this.#batch.length === 0) return;
+    const firstPseq = this.#recorded - this.#batch.length + 1;
+    const shown = this.#view.seq === this.#shown ? undefined : { shown: this.#view.seq };
+    const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, events: this.#batch });
+    this.#shown = this.#view.seq;
+    this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, queuedAt: this.#platform.now() });
+    this.#batch = [];
+    this.#batchBytes = 0;
+    if (this.#queue.isOverfull(this.#platform.now())) this.#giveUp(this.#accepted, 'the connection was away for too long');
+  }
+
+  #sendQueued(): void {
+    while (this.#connection.isWritable && this.#underWay < WINDOW_BYTES) {
+      const message = this.#queue.after(this.#sent);
+      if (!message) return;
+      this.#connection.sendBytes(message.bytes);
+      this.#sentAt = this.#platform.now();
+      this.#underWay += message.bytes.length;
+      this.#sent = message.lastPseq;
+    }
+  }
+
+  #resendFrom(pseq: number): void {
+    this.#sent = pseq;
+    this.#underWay = 0;
+    queueMicrotask(() => {
+      this.#sendQueued();
+      this.#sendRequest();
+    });
+  }
+
+  /** Drops every event after `pseq`: a gap that the recording states (W3), and a keyframe after it (D3). */
+  #giveUp(pseq: number, reason: string): void {
+    this.#packBatch();
+    const gap = this.#queue.dropAfter(pseq);
+    if (!gap) return;
+    const lost = gap.lastPseq - gap.firstPseq + 1;
+    this.#lost += lost;
+    this.#queue.add({ bytes: encodeMessage({ kind: 'gap', ...gap, reason }), ...gap, queuedAt: this.#platform.now() });
+    this.#producer.restart();
+    this.#resendFrom(gap.firstPseq - 1);
+    this.#scheduleFlush();
+    const message = `${lost} events (${gap.firstPseq} to ${gap.lastPseq}) were dropped: ${reason}`;
+    this.#emitter.emit('error', new GametapeError('EVENTS_LOST', message));
+  }
+
+  #sendRequest(): void {
+    if (this.#connection.status !== 'live' || !this.#request) return;
+    const lastPseq = this.#recorded;
+    if (this.#request.kind === 'leave') this.#connection.send({ kind: 'leave', lastPseq });
+    else this.#connection.send({ kind: 'end', lastPseq, outcome: this.#request.outcome });
+  }
+
+  #connectionStatus(status: ConnectionStatus): void {
+    if (status === 'live') this.#sendQueued();
+    this.#emitter.emit('status', this.status);
+  }
+
+  #over(error: GametapeError | undefined): void {
+    clearTimeout(this.#flushTimer);
+    this.#closed = error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
+    this.#waiters.close(this.#closed);
+    if (error && !this.#summary) this.#emitter.emit('error', error);
+  }
+
+  #checkOpen(): void {
+    if (this.#summary) throw new GametapeError('SESSION_CLOSED', `room ${this.room} has ended`);
+    if (this.#closed) throw new GametapeError('SESSION_CLOSED', this.#closed.message, { cause: this.#closed });
+    if (this.#request) throw new GametapeError('SESSION_CLOSED', `the session of ${this.player} is about to ${this.#request.kind}`);
+  }
+
+  /** Whole microseconds since this instance started. */
+  #clock(): number {
+    return Math.round(this.#platform.now() - this.#startedAt);
+  }
+
+  /** The clock as events are stamped with it; never goes back. */
+  #stamp(): number {
+    return Math.max(this.#lastStamp, stampOf(this.#clock()));
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}

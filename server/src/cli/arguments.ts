@@ -1,0 +1,35 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parsers for the values of options; commander puts the option's name in front of what they throw. */
+
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
+    throw new InvalidArgumentError(`Expected seconds from 0, such as 12.5.`);
+  }
+  return seconds;
+}
+
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(count) || count < 0) {
+    throw new InvalidArgumentError('Expected a whole number from 0.');
+  }
+  return count;
+}
+
+export function parsePort(text: string): number {
+  const port = parseCount(text);
+  if (port > 65_535) throw new InvalidArgumentError('Expected a port from 0 to 65535; 0 is any that is free.');
+  return port;
+}
+
+/** A factor, or infinite for `max`. */
+export function parseSpeed(text: string): number {
+  if (text === 'max') return Number.POSITIVE_INFINITY;
+  const speed = Number(text);
+  if (text.trim() === '' || !Number.isFinite(speed) || speed <= 0) {
+    throw new InvalidArgumentError('Expected a factor above 0, such as 4, or "max".');
+  }
+  return speed;
+}

@@ -1,0 +1,72 @@
+import type { Json } from '@gametape/shared';
+import type { Command } from 'commander';
+import { type RecordingInfo, recordingInfo } from '../recording/recording-info.ts';
+import { countThrough } from './count-through.ts';
+import { openRecordingFile, type RecordingFile } from './recording-file.ts';
+import { paintData, printLine, say } from './terminal.ts';
+
+const EXAMPLES = `
+Examples:
+  gametape info session.lmsp
+  gametape info session.lmsp.gz --json
+  curl -s http://127.0.0.1:7600/v1/recordings/ID.lmsp | gametape info -`;
+
+export function addInfo(program: Command): void {
+  program
+    .command('info')
+    .summary('what a recording holds, from its index alone')
+    .description('Says what a recording holds: players, checkpoints, length, and whether it is complete.')
+    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .option('--json', 'one JSON object on stdout')
+    .addHelpText('after', EXAMPLES)
+    .action(async (path: string, { json }: { json?: true }) => {
+      const file = await openRecordingFile(path);
+      try {
+        const info = await describeFile(file);
+        if (json) await printLine(JSON.stringify(info));
+        else for (const line of toLines(info)) await printLine(line);
+        for (const loss of file.losses) say(loss);
+      } finally {
+        await file.close();
+      }
+    });
+}
+
+/** One without an index is counted through. */
+async function describeFile({ format, bytes, reader }: RecordingFile): Promise<RecordingInfo> {
+  const isCanonical = format === 'json' || format === 'lmsp.gz';
+  const info = recordingInfo(reader);
+  const version = isCanonical ? textOf(reader.meta.lmsp?.version) : info.version;
+  const counts = info.finished ? undefined : await countThrough(reader);
+  return { ...info, ...counts, format, version, bytes };
+}
+
+function* toLines(info: RecordingInfo): Generator<string> {
+  yield `${paintData('bold', info.recordingId)}  room ${info.room}, ${info.format} version ${info.version}`;
+  yield `created     ${info.createdAt}`;
+  yield `length      ${formatSeconds(info.durationS)}`;
+  yield `events      ${info.events} in ${info.blocks} blocks, ${info.bytes} bytes`;
+  yield `complete    ${completeness(info)}`;
+  yield 'players';
+  for (const { id, events, expected, received, gaps } of info.players) {
+    const missing = gaps.map(([first, last]) => `${first}-${last}`).join(', ');
+    yield `  ${id}  ${events} events, ${received} of ${expected ?? 'an unknown number'} received${missing && `, missing ${missing}`}`;
+  }
+  if (info.checkpoints.length > 0) yield 'checkpoints';
+  for (const { name, timeS, eventIndex } of info.checkpoints) {
+    yield `  ${formatSeconds(timeS)}  ${name} (event ${eventIndex})`;
+  }
+}
+
+function completeness({ complete, finished }: RecordingInfo): string {
+  if (complete) return paintData('green', 'yes');
+  return paintData('yellow', finished ? 'no: events are missing' : 'no: the recording was never finished');
+}
+
+function textOf(value: Json | undefined): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+function formatSeconds(seconds: number): string {
+  return `${seconds.toFixed(3)} s`;
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addBots } from './bots.ts';
+import { addCat } from './cat.ts';
+import { addConvert } from './convert.ts';
+import { addDev } from './dev.ts';
+import { addInfo } from './info.ts';
+import { addServe } from './serve.ts';
+import { addState } from './state.ts';
+import { addVerify } from './verify.ts';
+
+const EXAMPLES = `
+Examples:
+  gametape dev                             a relay, a viewer and a demo, on this machine
+  gametape serve --data ./data             a relay
+  gametape info session.lmsp               what a recording holds
+  gametape verify session.lmsp             prove that it is what was recorded
+  gametape <verb> --help                   how a verb is used
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 done with losses, 4 not allowed, 5 damaged or different, 130 interrupted.
+Data goes to stdout, everything else to stderr. NO_COLOR is respected.`;
+
+/** All verbs. Errors are thrown, never printed: `reportFailure` does that. */
+export function makeProgram(): Command {
+  const program = new Command('gametape')
+    .description('Records live multiplayer sessions into one verifiable, replayable file per room.')
+    .version(readVersion(), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help, or that of a verb')
+    .addHelpText('after', EXAMPLES)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  for (const add of [addDev, addServe, addBots, addInfo, addVerify, addCat, addState, addConvert]) add(program);
+  return program;
+}
+
+function readVersion(): string {
+  const manifest = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,80 @@
+import { ERROR_HINTS, GametapeError, isGametapeError, type ErrorCode } from '@gametape/shared';
+import { type Context, Hono } from 'hono';
+import { cors } from 'hono/cors';
+import type { LiveRoom } from '../room/live-room.ts';
+import type { RoomDirectory } from '../room/room-directory.ts';
+import type { RecordingStore } from '../recording/recording-store.ts';
+
+/** Listing reads one index a recording: more than this are asked for by id. */
+const MAX_LISTED = 500;
+
+const STATUS: Partial<Record<ErrorCode, 400 | 404 | 410>> = { BAD_ID: 400, NOT_FOUND: 404, ROOM_ENDED: 410 };
+
+/** The routes under `/v1` and the health checks. Errors are `{error: {code, message, hint}}`. */
+export function httpApi(directory: RoomDirectory, store: RecordingStore): Hono {
+  const api = new Hono();
+  api.use('*', cors());
+  api.get('/livez', (context) => context.text('ok'));
+  api.get('/readyz', (context) => readiness(context, directory));
+  api.get('/v1/rooms', (context) => context.json({ rooms: [...directory.rooms].map(describeRoom) }));
+  api.get('/v1/rooms/:room', (context) => {
+    const name = context.req.param('room');
+    const live = directory.room(name);
+    if (!live) throw new GametapeError('NOT_FOUND', `room ${JSON.stringify(name)}: nobody plays there`);
+    return context.json(describeRoom(live));
+  });
+  api.get('/v1/recordings', async (context) => {
+    const newest = [...(await store.list())].reverse().slice(0, MAX_LISTED);
+    const recordings = await Promise.all(newest.map((id) => listed(store, id)));
+    return context.json({ recordings });
+  });
+  api.get('/v1/recordings/:id', async (context) => {
+    const id = context.req.param('id');
+    return context.json({ ...(await store.info(id)), id, path: store.path(id) });
+  });
+  api.notFound((context) => fail(context, new GametapeError('NOT_FOUND', `${context.req.path}: no such page`)));
+  api.onError((error, context) => fail(context, error));
+  return api;
+}
+
+/** Red while a room cannot record (J5). */
+function readiness(context: Context, directory: RoomDirectory): Response {
+  const failed = [...directory.rooms].filter(({ room }) => room.failure);
+  if (failed.length === 0) return context.text('ok');
+  return context.json({ rooms: failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message })) }, 503);
+}
+
+function describeRoom({ room, membership }: LiveRoom): object {
+  return {
+    room: room.name,
+    recordingId: room.recordingId,
+    profile: room.profile.name,
+    players: membership.players,
+    spectators: room.spectators.size,
+    events: room.events,
+    checkpoints: [...room.checkpoints.keys()],
+    durationS: room.playClock.playTime(room.clock.now()) / 1_000_000,
+    ...(room.failure && { failure: room.failure.message }),
+  };
+}
+
+/** One recording of the list; one that cannot be read says why instead of hiding the others (S4). */
+async function listed(store: RecordingStore, id: string): Promise<object> {
+  try {
+    const { room, createdAt, durationS, complete, events, players, bytes } = await store.info(id);
+    return { id, room, createdAt, durationS, complete, events, players: players.map((player) => player.id), bytes };
+  } catch (error) {
+    if (!isGametapeError(error)) throw error;
+    return { id, error: describeError(error) };
+  }
+}
+
+function fail(context: Context, error: unknown): Response {
+  if (isGametapeError(error)) return context.json({ error: describeError(error) }, STATUS[error.code] ?? 500);
+  const message = 'the relay has a fault; its log says more';
+  return context.json({ error: { code: 'INTERNAL', message, hint: 'Look at the log of the relay.' } }, 500);
+}
+
+function describeError({ code, message, hint }: GametapeError): object {
+  return { code, message, hint: hint ?? ERROR_HINTS[code] };
+}

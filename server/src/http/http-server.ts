@@ -1,0 +1,50 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
+import { getRequestListener } from '@hono/node-server';
+import type { Hono } from 'hono';
+import send from 'send';
+import sirv from 'sirv';
+
+const RECORDING_FILE = /^\/v1\/recordings\/([A-Za-z0-9_-]{1,64}\.lmsp(?:\.gz)?)$/;
+const API = /^\/(v1(\/|$)|livez$|readyz$)/;
+
+export interface HttpServerOptions {
+  readonly api: Hono;
+  /** Where `/v1/recordings/<id>.lmsp` files lie. */
+  readonly recordingsDirectory: string;
+  /** Built viewer, undefined to serve none. */
+  readonly viewerDirectory: string | undefined;
+}
+
+/** One server for the API, the recordings as files with ranges and ETags, and the viewer. */
+export function httpServer({ api, recordingsDirectory, viewerDirectory }: HttpServerOptions): Server {
+  const handleApi = getRequestListener(api.fetch);
+  const handleViewer = viewerDirectory === undefined ? undefined : sirv(viewerDirectory, { single: true, etag: true });
+  const listener: RequestListener = (request, response) => {
+    const path = pathOf(request);
+    const file = RECORDING_FILE.exec(path)?.[1];
+    if (file !== undefined) sendRecording(request, response, recordingsDirectory, file);
+    else if (API.test(path) || !handleViewer) void handleApi(request, response);
+    else handleViewer(request, response, () => void handleApi(request, response));
+  };
+  return createServer({ requestTimeout: 30_000, headersTimeout: 5_000 }, listener);
+}
+
+function sendRecording(request: IncomingMessage, response: ServerResponse, root: string, file: string): void {
+  response.setHeader('access-control-allow-origin', '*');
+  response.setHeader('access-control-expose-headers', 'content-range, accept-ranges, etag');
+  response.setHeader('content-type', file.endsWith('.gz') ? 'application/gzip' : 'application/octet-stream');
+  send(request, file, { root, dotfiles: 'deny', index: false, immutable: true, maxAge: '1d' })
+    .on('error', (error: NodeJS.ErrnoException & { status?: number }) => {
+      const status = error.status ?? 500;
+      const code = status === 404 ? 'NOT_FOUND' : 'BAD_MESSAGE';
+      const hint = status === 404 ? 'Check the id, or list them with GET /v1/recordings.' : 'Check the range.';
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ error: { code, message: `${file}: ${error.message}`, hint } }));
+    })
+    .pipe(response);
+}
+
+function pathOf({ url = '/' }: IncomingMessage): string {
+  const end = url.search(/[?#]/);
+  return end < 0 ? url : url.slice(0, end);
+}

@@ -1,0 +1,12 @@
+export type { JournalDamage } from './journal/damage.ts';
+export { FileJournal, type FileJournalOptions } from './journal/file-journal.ts';
+export { type Files, NODE_FILES, type WritableFile } from './journal/files.ts';
+export type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal/journal.ts';
+export { MemoryJournal } from './journal/memory-journal.ts';
+export type { Logger } from './log.ts';
+export { NODE_COMPRESSION } from './node-compression.ts';
+export { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+export { type FinalizeJob, finalize } from './recording/finalize.ts';
+export { RecordingStore } from './recording/recording-store.ts';
+export { timelineOrder } from './recording/timeline-order.ts';
+export { type Relay, startRelay } from './relay.ts';

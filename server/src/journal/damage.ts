@@ -1,0 +1,42 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { BlockHeader, ByteSource } from '@gametape/shared';
+import type { ScannedDamage } from './log-scan.ts';
+
+/** Bytes of a journal that are no intact block, and where their copy lies (J6). */
+export interface JournalDamage {
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly reason: string;
+  readonly copyPath: string;
+  /** What was there, where its header is intact. Seqs are 0 for a block without entries. */
+  readonly lost?: { readonly recordingId: string; readonly firstSeq: number; readonly lastSeq: number };
+}
+
+/** Copies damaged bytes aside before anything else happens to them, and tells of each once. */
+export class DamageKeeper {
+  readonly #directory: string;
+  readonly #onDamage: (damage: JournalDamage) => void;
+  readonly #known = new Set<string>();
+
+  constructor(directory: string, onDamage: (damage: JournalDamage) => void) {
+    this.#directory = directory;
+    this.#onDamage = onDamage;
+  }
+
+  async setAside(source: ByteSource, { offset, length, reason, header }: ScannedDamage): Promise<void> {
+    const name = `${basename(source.name)}.${offset}-${offset + length}`;
+    if (this.#known.has(name)) return;
+    this.#known.add(name);
+    const copyPath = join(this.#directory, name);
+    await mkdir(this.#directory, { recursive: true });
+    await writeFile(copyPath, await source.read(offset, length), { flush: true });
+    const damage = { path: source.name, offset, length, reason, copyPath };
+    this.#onDamage(header ? { ...damage, lost: lossOf(header) } : damage);
+  }
+}
+
+function lossOf({ recordingId, firstSeq, lastSeq }: BlockHeader): JournalDamage['lost'] {
+  return { recordingId, firstSeq, lastSeq };
+}

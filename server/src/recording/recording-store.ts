@@ -1,0 +1,57 @@
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { GametapeError, isId, RecordingReader } from '@gametape/shared';
+import { FileSource } from '../file-source.ts';
+import { NODE_COMPRESSION } from '../node-compression.ts';
+import { type RecordingInfo, recordingInfo } from './recording-info.ts';
+
+const FINISHED = /^(.+?)\.lmsp(?:\.gz)?$/;
+
+/** The finished recordings of a data directory: `DIR/recordings/<recordingId>.lmsp` and `.lmsp.gz`. */
+export class RecordingStore {
+  readonly directory: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  static async open(dataDirectory: string): Promise<RecordingStore> {
+    const directory = join(dataDirectory, 'recordings');
+    await mkdir(directory, { recursive: true });
+    return new RecordingStore(directory);
+  }
+
+  /** Where the `.lmsp` file of a recording is or will be. @throws GametapeError `BAD_ID` (S1) */
+  path(recordingId: string): string {
+    if (!isId(recordingId)) {
+      const found = JSON.stringify(String(recordingId).slice(0, 80));
+      throw new GametapeError('BAD_ID', `recording id: expected 1 to 64 letters, digits, "_" or "-", found ${found}`);
+    }
+    return join(this.directory, `${recordingId}.lmsp`);
+  }
+
+  /** Ids of the finished recordings, oldest first. */
+  async list(): Promise<readonly string[]> {
+    const ids = new Set<string>();
+    for (const name of await readdir(this.directory)) {
+      const id = FINISHED.exec(name)?.[1];
+      if (isId(id)) ids.add(id);
+    }
+    // Ids of recordings start with their time.
+    return [...ids].sort();
+  }
+
+  /**
+   * What the index of a recording says (R2).
+   *
+   * @throws GametapeError `BAD_ID`, `NOT_FOUND` when there is no `.lmsp` file of it, `DAMAGED`
+   */
+  async info(recordingId: string): Promise<RecordingInfo> {
+    const source = await FileSource.open(this.path(recordingId));
+    try {
+      return await recordingInfo(await RecordingReader.open(source, NODE_COMPRESSION));
+    } finally {
+      await source.close();
+    }
+  }
+}

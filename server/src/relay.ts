@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type EndRecord, GametapeError, isGametapeError, type SessionSummary } from '@gametape/shared';
+import { viewerDirectory } from '@gametape/viewer';
+import { httpApi } from './http/http-api.ts';
+import { httpServer } from './http/http-server.ts';
+import { FileJournal } from './journal/file-journal.ts';
+import type { Journal } from './journal/journal.ts';
+import { MemoryJournal } from './journal/memory-journal.ts';
+import { type Logger, SILENT } from './log.ts';
+import { NODE_COMPRESSION } from './node-compression.ts';
+import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+import { finalize } from './recording/finalize.ts';
+import { RecordingStore } from './recording/recording-store.ts';
+import { RoomDirectory } from './room/room-directory.ts';
+import { Session } from './session/session.ts';
+import { SessionSet } from './session/session-set.ts';
+import { WsTransport } from './transport/ws-transport.ts';
+
+/** A running relay. */
+export interface Relay {
+  /** Address of the HTTP API and the viewer. */
+  readonly url: string;
+  /** Address that sessions and spectators connect to. */
+  readonly wsUrl: string;
+  /** Makes everything stable, tells clients to resume, and stops (J7). */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes.
+ *
+ * @throws GametapeError `UNREACHABLE` when the port cannot be had; TypeError for an option that does not exist
+ */
+export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<Relay> {
+  const options = completeOptions(partial);
+  const log = options.log ?? SILENT;
+  const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
+  const journal = options.dataDir === undefined ? new MemoryJournal(NODE_COMPRESSION) : await openFileJournal(options.dataDir, options, log);
+  const store = await RecordingStore.open(options.dataDir ?? (temporary as string));
+  const directory = new RoomDirectory({
+    options,
+    journal,
+    compression: NODE_COMPRESSION,
+    log,
+    randomBytes,
+    finish: (room, end) => finishRecording({ journal, store, options, log }, room, end),
+    finished: (recordingId) => finishedSummary(store, recordingId),
+  });
+  await directory.recover();
+  const transport = new WsTransport();
+  const server = httpServer({
+    api: httpApi(directory, store),
+    recordingsDirectory: store.directory,
+    viewerDirectory: options.viewer ? viewerDirectory : undefined,
+  });
+  const sessions = new SessionSet(options, (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }));
+  transport.attach(server, (peer) => sessions.open(peer));
+  const address = await listen(server, options);
+  log.info({ ...address, durability: journal.durability }, 'listening');
+  return {
+    url: `http://${address.host}`,
+    wsUrl: `ws://${address.host}`,
+    close: async () => {
+      sessions.close();
+      await directory.close();
+      await transport.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await journal.close();
+      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+      log.info({}, 'stopped');
+    },
+  };
+}
+
+function completeOptions(partial: Partial<RelayOptions>): RelayOptions {
+  for (const name of Object.keys(partial)) {
+    if (!Object.hasOwn(DEFAULT_RELAY_OPTIONS, name)) throw new TypeError(`relay: there is no option ${name}`);
+  }
+  const given = Object.entries(partial).filter(([, value]) => value !== undefined);
+  return { ...DEFAULT_RELAY_OPTIONS, ...Object.fromEntries(given) };
+}
+
+function openFileJournal(dataDir: string, { syncIntervalMs }: RelayOptions, log: Logger): Promise<FileJournal> {
+  return FileJournal.open(dataDir, {
+    compression: NODE_COMPRESSION,
+    syncIntervalMs,
+    onDamage: (damage) => log.error({ ...damage }, 'journal damaged'),
+  });
+}
+
+/** Puts everything a room left into its finished files, and lets go of its journal only then. */
+async function finishRecording(
+  { journal, store, options, log }: { journal: Journal; store: RecordingStore; options: RelayOptions; log: Logger },
+  { recordingId, room }: { recordingId: string; room: string },
+  end: EndRecord,
+): Promise<SessionSummary> {
+  const target = store.path(recordingId);
+  const { format: formats } = options;
+  const summary = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  await journal.discard(recordingId);
+  log.info({ room, recordingId, events: summary.events, complete: summary.complete, path: target }, 'recording finished');
+  const { complete, events, players, durationUs } = summary;
+  return { recordingId, room, complete, durationS: durationUs / 1_000_000, events, players };
+}
+
+async function finishedSummary(store: RecordingStore, recordingId: string): Promise<SessionSummary | undefined> {
+  try {
+    const { room, complete, durationS, events, players } = await store.info(recordingId);
+    return { recordingId, room, complete, durationS, events, players };
+  } catch (error) {
+    if (isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_ID')) return undefined;
+    throw error;
+  }
+}
+
+async function listen(server: Server, { port, host }: RelayOptions): Promise<{ host: string }> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) => {
+      const hint = 'Choose another port, or stop what listens there.';
+      reject(new GametapeError('UNREACHABLE', `${host}:${port}: cannot listen there (${cause.message})`, { cause, hint }));
+    });
+    server.listen(port, host, resolve);
+  });
+  const { address, port: bound, family } = server.address() as AddressInfo;
+  return { host: family === 'IPv6' ? `[${address}]:${bound}` : `${address}:${bound}` };
+}

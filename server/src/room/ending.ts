@@ -1,0 +1,73 @@
+import type { EndRecord, JsonObject } from '@gametape/shared';
+import type { Membership } from './membership.ts';
+import type { Room } from './room.ts';
+import type { Seat } from './seat.ts';
+
+/**
+ * The end of a room as a handshake (W6): every connected player is asked for what it still has, those that answered or did
+ * not in time are taken leave of, and how much each had recorded is noted for the finished recording.
+ */
+export class Ending {
+  readonly #room: Room;
+  readonly #membership: Membership;
+  readonly #outcome: JsonObject;
+  readonly #waiting: Set<Seat>;
+  readonly #done: Promise<void>;
+  #resolve: () => void = () => {};
+
+  constructor(room: Room, membership: Membership, outcome: JsonObject) {
+    this.#room = room;
+    this.#membership = membership;
+    this.#outcome = outcome;
+    this.#done = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#waiting = new Set(room.seats.filter(({ receiver, presence }) => receiver && presence === 'present'));
+    for (const { receiver } of this.#waiting) receiver?.send({ kind: 'ending' });
+    if (this.#waiting.size === 0) this.#resolve();
+  }
+
+  /** A player says how much it has recorded; what is missing is named to it (W6). */
+  answer(seat: Seat, lastPseq: number): void {
+    if (seat.context.pseq < lastPseq) {
+      seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
+      seat.receiver?.send({ kind: 'ending' });
+      seat.expected = lastPseq;
+      return;
+    }
+    seat.expected = lastPseq;
+    this.#settle(seat);
+  }
+
+  /** A player that is lost cannot answer any more. */
+  lose(seat: Seat): void {
+    this.#settle(seat);
+  }
+
+  /** Resolves when everything is in the recording's own file, with what finishing needs. */
+  async complete(timeoutMs: number): Promise<EndRecord> {
+    const timer = setTimeout(this.#resolve, timeoutMs);
+    await this.#done;
+    clearTimeout(timer);
+    for (const seat of this.#room.seats) this.#membership.remove(seat, 'ended');
+    const end = { endedAt: this.#room.clock.now(), outcome: this.#outcome, expected: expectedByPlayer(this.#room.seats) };
+    await this.#room.seal(end);
+    return end;
+  }
+
+  #settle(seat: Seat): void {
+    this.#waiting.delete(seat);
+    if (this.#waiting.size === 0) this.#resolve();
+  }
+}
+
+/** A player's number is known when all of its instances have told theirs. */
+function expectedByPlayer(seats: readonly Seat[]): [player: string, expected: number | null][] {
+  const expected = new Map<string, number | null>();
+  for (const seat of seats) {
+    const before = expected.get(seat.player);
+    const sum = before === null || seat.expected === null ? null : (before ?? 0) + seat.expected;
+    expected.set(seat.player, sum);
+  }
+  return [...expected];
+}

@@ -1,0 +1,125 @@
+import { CloseCode, type EndRecord, type GametapeError, type Hello, type JsonObject, type SessionSummary } from '@gametape/shared';
+import type { RelayOptions } from '../options.ts';
+import type { Peer } from '../transport/transport.ts';
+import { Ending } from './ending.ts';
+import { Membership } from './membership.ts';
+import type { Receiver } from './receiver.ts';
+import type { Room } from './room.ts';
+import type { Seat } from './seat.ts';
+
+/** What becomes of a room that has ended. */
+export interface LiveRoomHandlers {
+  /** Makes the finished recording. */
+  finish(room: Room, end: EndRecord): Promise<SessionSummary>;
+  /** No more joins from now on: the name is free for a new room. */
+  ended(): void;
+  /** The recording is finished, or could not be. */
+  over(): void;
+}
+
+/** A room with its members, from its first player to its finished recording. */
+export class LiveRoom {
+  readonly room: Room;
+  readonly membership: Membership;
+  readonly #options: RelayOptions;
+  readonly #handlers: LiveRoomHandlers;
+  #ending: Ending | undefined;
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
+    this.room = room;
+    this.#options = options;
+    this.#handlers = handlers;
+    this.membership = new Membership(room, options, () => this.#finishWhenIdle());
+  }
+
+  get isEnding(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  async addPlayer(hello: Hello, peer: Peer): Promise<Seat> {
+    clearTimeout(this.#idleTimer);
+    const seat = await this.membership.addPlayer(hello, peer);
+    return seat;
+  }
+
+  addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
+    return this.membership.addSpectator(hello, peer);
+  }
+
+  lose(seat: Seat, peer: Peer): void {
+    this.membership.lose(seat, peer);
+    if (!seat.receiver) this.#ending?.lose(seat);
+  }
+
+  /** The player goes for good, once everything it recorded is stable. */
+  async leave(seat: Seat, lastPseq: number): Promise<void> {
+    if (seat.context.pseq < lastPseq) {
+      seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
+      return;
+    }
+    this.membership.remove(seat, 'left');
+    const { receiver } = seat;
+    await this.room.stable();
+    receiver?.peer.close(CloseCode.LEFT, 'left');
+  }
+
+  /** Ends the room (W6). Asking again changes nothing. */
+  end(outcome: JsonObject): void {
+    if (this.#ending) return;
+    clearTimeout(this.#idleTimer);
+    this.#ending = new Ending(this.room, this.membership, outcome);
+    void this.#finish(this.#ending);
+  }
+
+  /** A player says how much it recorded, as it is asked when the room ends. */
+  answer(seat: Seat, lastPseq: number): void {
+    this.#ending?.answer(seat, lastPseq);
+  }
+
+  /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
+  fail(error: GametapeError): void {
+    this.#closeAll(CloseCode.JOURNAL_FAILED, `${error.code}: ${error.message}`);
+  }
+
+  /** Everybody who was here when the room came back gets the time to return. */
+  awaitReturns(): void {
+    for (const seat of this.room.currentSeats()) if (seat.presence === 'away') this.membership.expectReturn(seat);
+    if (this.membership.isEmpty) this.#finishWhenIdle();
+  }
+
+  stop(): void {
+    clearTimeout(this.#idleTimer);
+    this.room.stop();
+  }
+
+  #finishWhenIdle(): void {
+    if (this.#ending) return;
+    clearTimeout(this.#idleTimer);
+    this.#idleTimer = setTimeout(() => this.end({}), this.#options.idleFinishMs);
+  }
+
+  async #finish(ending: Ending): Promise<void> {
+    try {
+      const end = await ending.complete(this.#options.endTimeoutMs);
+      this.#handlers.ended();
+      const summary = await this.#handlers.finish(this.room, end);
+      for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
+      this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
+    } catch (error) {
+      this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+    } finally {
+      this.stop();
+      this.#handlers.over();
+    }
+  }
+
+  #closeAll(code: number, reason: string): void {
+    for (const receiver of this.#receivers()) receiver.peer.close(code, reason);
+  }
+
+  *#receivers(): Generator<Receiver> {
+    for (const { receiver } of this.room.seats) if (receiver) yield receiver;
+    yield* this.room.spectators;
+  }
+}

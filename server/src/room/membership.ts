@@ -1,0 +1,211 @@
+import {
+  ByteWriter,
+  CloseCode,
+  GametapeError,
+  type Hello,
+  type PlayerInfo,
+  type Position,
+  RecordType,
+  type Resumption,
+  writeKeyframe,
+  writeProducer,
+  writeRecord,
+} from '@gametape/shared';
+import type { RelayOptions } from '../options.ts';
+import { ClockEstimate } from '../timeline/clock-estimate.ts';
+import type { Peer } from '../transport/transport.ts';
+import { Receiver } from './receiver.ts';
+import type { Room } from './room.ts';
+import type { LeaveReason } from './room-events.ts';
+import type { Seat } from './seat.ts';
+
+const PROTOCOL = 1;
+
+/** Who is in a room: joining, resuming, superseding, being dropped and leaving, for players and spectators. */
+export class Membership {
+  readonly #room: Room;
+  readonly #options: RelayOptions;
+  readonly #onEmpty: () => void;
+
+  /** `onEmpty` is called whenever the last player has gone. */
+  constructor(room: Room, options: RelayOptions, onEmpty: () => void) {
+    this.#room = room;
+    this.#options = options;
+    this.#onEmpty = onEmpty;
+  }
+
+  get players(): PlayerInfo[] {
+    return this.#room.currentSeats().map(({ player, name, presence }) => {
+      return { id: player, connected: presence !== 'gone', ...(name !== undefined && { name }) };
+    });
+  }
+
+  get isEmpty(): boolean {
+    return this.#room.seats.every(({ presence }) => presence === 'gone');
+  }
+
+  /**
+   * Seats a player: at the place its instance had, or at a new one, which supersedes the one the player had (W9).
+   *
+   * @throws GametapeError `PROFILE_MISMATCH`, `ROOM_FULL`, `BAD_STATE` and what else a hello can be wrong about
+   */
+  async addPlayer(hello: Hello, peer: Peer): Promise<Seat> {
+    const room = this.#room;
+    const known = room.seats.find(({ context }) => context.instance === hello.instance);
+    if (known && known.player !== hello.player) {
+      throw new GametapeError('BAD_MESSAGE', 'hello: this instance belongs to another player');
+    }
+    if (hello.profile !== room.profile.name) {
+      const found = `the room records the profile ${room.profile.name}, this player ${JSON.stringify(hello.profile)}`;
+      throw new GametapeError('PROFILE_MISMATCH', found);
+    }
+    const seat = known ?? this.#newSeat(hello);
+    clearTimeout(seat.graceTimer);
+    const old = seat.receiver;
+    const receiver = new Receiver(peer, seat.context.index);
+    seat.receiver = receiver;
+    old?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the same session has connected again');
+    if (known) {
+      known.estimate = new ClockEstimate(room.clock.now(), hello.clock);
+      if (known.presence === 'gone') room.join(known, { name: known.name ?? known.player });
+      known.presence = 'present';
+    }
+    try {
+      await this.#welcome(receiver, seat, hello.resume);
+    } catch (error) {
+      this.lose(seat, peer);
+      throw error;
+    }
+    return seat;
+  }
+
+  /** @throws GametapeError `ROOM_FULL` */
+  async addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
+    const room = this.#room;
+    if (room.spectators.size >= this.#options.maxSpectators) {
+      throw new GametapeError('ROOM_FULL', `room ${room.name}: ${room.spectators.size} spectators, no more are allowed`);
+    }
+    const receiver = new Receiver(peer, -1);
+    room.spectators.add(receiver);
+    try {
+      await this.#welcome(receiver, undefined, hello.resume);
+    } catch (error) {
+      room.spectators.delete(receiver);
+      throw error;
+    }
+    return receiver;
+  }
+
+  /** A socket is lost. Its player may return in time, and nobody will have noticed. */
+  lose(seat: Seat, peer: Peer): void {
+    // An old socket's end says nothing about the one that superseded it.
+    if (seat.receiver?.peer !== peer) return;
+    seat.receiver = undefined;
+    if (seat.presence !== 'present') return;
+    seat.presence = 'away';
+    this.expectReturn(seat);
+  }
+
+  /** Starts the time in which a player that is away has to return. */
+  expectReturn(seat: Seat): void {
+    clearTimeout(seat.graceTimer);
+    seat.graceTimer = setTimeout(() => this.remove(seat, 'dropped'), this.#options.dropGraceMs);
+  }
+
+  /** Records that a player is gone. */
+  remove(seat: Seat, reason: LeaveReason): void {
+    if (seat.presence === 'gone') return;
+    clearTimeout(seat.graceTimer);
+    seat.presence = 'gone';
+    if (reason === 'left') seat.expected = seat.context.pseq;
+    this.#room.leave(seat, reason);
+    if (this.isEmpty) this.#onEmpty();
+  }
+
+  #newSeat(hello: Hello): Seat {
+    const room = this.#room;
+    const present = room.currentSeats().filter(({ presence }) => presence !== 'gone');
+    if (present.length >= this.#options.maxPlayers && !present.some(({ player }) => player === hello.player)) {
+      throw new GametapeError('ROOM_FULL', `room ${room.name}: ${present.length} players, no more are allowed`);
+    }
+    const initial = hello.state.length > 0 ? hello.state : undefined;
+    if (initial) room.checkState(initial);
+    else if (room.profile.initialState) {
+      throw new GametapeError('BAD_STATE', `hello: a player of the profile ${room.profile.name} comes with a state`);
+    }
+    for (const other of present) {
+      if (other.player !== hello.player) continue;
+      const { receiver } = other;
+      other.receiver = undefined;
+      this.remove(other, 'superseded');
+      receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
+    }
+    const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
+    room.join(seat, { name: hello.name ?? hello.player }, initial);
+    return seat;
+  }
+
+  /** W5: takes the position, then the snapshot at it, then lets come what came after. */
+  async #welcome(receiver: Receiver, seat: Seat | undefined, resume: Position | undefined): Promise<void> {
+    const room = this.#room;
+    const position = room.headSeq;
+    const resumption = this.#resumption(resume);
+    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(receiver.producer);
+    const producers = room.seats.length;
+    const roomTime = room.clock.now();
+    const { paused } = room.playClock;
+    const pauses = room.playClock.pauses(Number.NEGATIVE_INFINITY);
+    // What the snapshot shows has to be in the journal first: a crash must not take back what was shown.
+    await room.flushed();
+    receiver.send({
+      kind: 'welcome',
+      protocol: PROTOCOL,
+      recordingId: room.recordingId,
+      profile: room.profile.name,
+      epoch: room.epoch,
+      seq: position,
+      resumption,
+      producer: receiver.producer,
+      lastPseq: seat?.accepted ?? 0,
+      roomTime,
+      createdAt: room.meta.createdAt,
+      silenceMs: this.#options.silenceMs,
+      durability: room.durability,
+      players: this.players.filter(({ id }) => id !== seat?.player),
+      pauses,
+      ...(paused && { paused }),
+    });
+    if (snapshot) receiver.send({ kind: 'snapshot', records: snapshot });
+    receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
+    receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
+    receiver.isReady = true;
+    room.fanOut();
+  }
+
+  #resumption(resume: Position | undefined): Resumption {
+    if (!resume) return 'new';
+    const { epoch, epochEnds, recent, headSeq } = this.#room;
+    const end = resume.epoch === epoch ? headSeq : epochEnds.get(resume.epoch);
+    return end !== undefined && resume.seq <= end && recent.covers(resume.seq) ? 'resumed' : 'reset';
+  }
+
+  /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
+  #announcedAt(seq: number): number {
+    return this.#room.seats.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
+  }
+
+  #snapshot(ownProducer: number): Uint8Array {
+    const records = new ByteWriter(4_096);
+    const record = new ByteWriter(4_096);
+    for (const { context } of this.#room.currentSeats()) {
+      if (context.index === ownProducer) continue;
+      writeProducer(record, context);
+      writeRecord(records, RecordType.Producer, record);
+      record.truncate(0);
+      writeKeyframe(record, context);
+      writeRecord(records, RecordType.Keyframe, record);
+      record.truncate(0);
+    }
+    return records.take();
+  }
+}

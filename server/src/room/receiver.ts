@@ -1,0 +1,57 @@
+import { CloseCode, chunked, type DownMessage, encodeMessage } from '@gametape/shared';
+import type { Peer } from '../transport/transport.ts';
+
+/** Past this nothing more is sent to a peer until it has read; its position waits with it (W8). */
+const SOFT_BYTES = 1024 * 1024;
+/** Past this, or after this long without progress, the socket is dropped with a code that lets it resume (W8). */
+const HARD_BYTES = 4 * 1024 * 1024;
+const PROGRESS_US = 10_000_000;
+
+/** One peer's end of a room: what it has been shown, and whether it keeps up. */
+export class Receiver {
+  readonly peer: Peer;
+  /** Index of its own producer, whose events it is not sent; -1 for spectators. */
+  readonly producer: number;
+  /** Last seq that it was shown. */
+  position = 0;
+  /** Producers below this index have been announced to it. */
+  announced = 0;
+  /** False until its welcome and snapshot are sent. */
+  isReady = false;
+  #lowest = 0;
+  #lowestAt = 0;
+
+  constructor(peer: Peer, producer: number) {
+    this.peer = peer;
+    this.producer = producer;
+  }
+
+  send(message: DownMessage): void {
+    this.sendBytes(encodeMessage(message));
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    for (const part of chunked(bytes)) this.peer.send(part);
+  }
+
+  /** Whether more may be sent now. Drops a peer that makes no progress. `now` is in microseconds. */
+  keepsUp(now: number): boolean {
+    const buffered = this.peer.bufferedBytes;
+    if (buffered < SOFT_BYTES) {
+      this.#lowest = 0;
+      return true;
+    }
+    if (this.#lowest === 0 || buffered < this.#lowest) {
+      this.#lowest = buffered;
+      this.#lowestAt = now;
+    }
+    if (buffered > HARD_BYTES || now - this.#lowestAt > PROGRESS_US) this.drop();
+    return false;
+  }
+
+  /** Closes politely in vain and at once in fact: a peer that does not read does not see a close either. */
+  drop(): void {
+    this.peer.close(CloseCode.SLOW, 'LIMIT_EXCEEDED: too slow to follow the room');
+    this.peer.terminate();
+  }
+}

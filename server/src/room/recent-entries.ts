@@ -1,0 +1,56 @@
+import type { TimelineEntry } from '@gametape/shared';
+
+/** What a reconnecting peer may have missed (W4): a minute or 4 MiB of events, whichever is less. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const MAX_AGE_US = 60_000_000;
+/** Bytes of an entry beside its body, roughly. */
+const OVERHEAD = 120;
+
+export interface RecentEntry {
+  readonly entry: TimelineEntry;
+  /** The producer's vocabulary started over with this entry: whoever follows it has to be told (D3). */
+  readonly restarts: boolean;
+  /** Room time of arrival, in microseconds. */
+  readonly arrival: number;
+}
+
+/** The newest entries of a room, by consecutive seq. */
+export class RecentEntries {
+  #items: RecentEntry[] = [];
+  #start = 0;
+  #bytes = 0;
+  #firstSeq: number;
+
+  /** `headSeq` is the last seq before the first entry that will be added. */
+  constructor(headSeq: number) {
+    this.#firstSeq = headSeq + 1;
+  }
+
+  add(item: RecentEntry): void {
+    this.#items.push(item);
+    this.#bytes += item.entry.body.length + OVERHEAD;
+    while (this.#bytes > MAX_BYTES || item.arrival - (this.#items[this.#start] as RecentEntry).arrival > MAX_AGE_US) {
+      this.#bytes -= (this.#items[this.#start] as RecentEntry).entry.body.length + OVERHEAD;
+      this.#start++;
+      this.#firstSeq++;
+    }
+    if (this.#start > 1_024 && this.#start * 2 > this.#items.length) {
+      this.#items = this.#items.slice(this.#start);
+      this.#start = 0;
+    }
+  }
+
+  /** True when nothing after `seq` is missing. */
+  covers(seq: number): boolean {
+    return seq + 1 >= this.#firstSeq;
+  }
+
+  /** Entries after `seq` up to and including `upTo`. */
+  *between(seq: number, upTo: number): Generator<RecentEntry> {
+    for (let at = Math.max(seq + 1, this.#firstSeq); at <= upTo; at++) {
+      const item = this.#items[this.#start + at - this.#firstSeq];
+      if (!item) return;
+      yield item;
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import {
+  BlockBuilder,
+  type BlockLink,
+  type CheckpointRecord,
+  type Compression,
+  type EndRecord,
+  type GapRecord,
+  NO_BLOCK,
+  type ProducerContext,
+  type RecordingMeta,
+  type TimelineEntry,
+} from '@gametape/shared';
+import type { Appended, Journal } from '../journal/journal.ts';
+
+/** A block is sealed after this much, or after this long while the room changes (D4). */
+const SEAL_BYTES = 256 * 1024;
+const SEAL_ENTRIES = 8_192;
+const SEAL_AGE_US = 30_000_000;
+
+export interface RoomJournalOptions {
+  readonly journal: Journal;
+  readonly meta: RecordingMeta;
+  readonly epoch: number;
+  readonly headSeq: number;
+  readonly compression: Compression;
+  /** The contexts that a self-contained block has to open with, now. */
+  readonly contexts: () => Iterable<ProducerContext>;
+  /** Last block of the recording's unfinished file, undefined while there is none. */
+  readonly lastSealed: BlockLink | undefined;
+  /** What goes into the next one, when the room comes back after a restart. */
+  readonly sealing: BlockBuilder | undefined;
+}
+
+/**
+ * What one room writes: small blocks into the journal that all rooms share, at every flush; and from time to time one
+ * self-contained block of everything since the last, sealed into its own unfinished recording.
+ */
+export class RoomJournal {
+  readonly #options: RoomJournalOptions;
+  readonly #entries: BlockBuilder;
+  readonly #sealing: BlockBuilder;
+  #previousSealed: BlockLink;
+  #lastSeq: number;
+  #sealedAt = 0;
+  #changed = false;
+  #sealChain: Promise<void> = Promise.resolve();
+
+  constructor(options: RoomJournalOptions) {
+    this.#options = options;
+    this.#lastSeq = options.headSeq;
+    const { meta, epoch, compression, lastSealed, sealing } = options;
+    this.#entries = new BlockBuilder(meta.recordingId, epoch, compression);
+    this.#sealing = sealing ?? new BlockBuilder(meta.recordingId, epoch, compression);
+    this.#previousSealed = lastSealed ?? NO_BLOCK;
+    if (sealing) return;
+    this.#entries.meta(meta);
+    this.#sealing.meta(meta);
+    this.#sealing.open([]);
+  }
+
+  /** Nothing waits to be appended. */
+  get isFlushed(): boolean {
+    return !this.#changed;
+  }
+
+  addProducer(context: ProducerContext): void {
+    this.#each((builder) => builder.producer(context));
+  }
+
+  add(entry: TimelineEntry): void {
+    this.#each((builder) => builder.add(entry));
+    this.#lastSeq = entry.seq;
+  }
+
+  addCheckpoint(checkpoint: CheckpointRecord): void {
+    this.#each((builder) => builder.checkpoint(checkpoint));
+  }
+
+  addGap(gap: GapRecord): void {
+    this.#each((builder) => builder.gap(gap));
+  }
+
+  /** Appends everything since the last flush as one block. */
+  flush(): Appended {
+    this.#changed = false;
+    const { bytes } = this.#entries.close(NO_BLOCK, { compress: false });
+    return this.#options.journal.append(this.#options.meta.recordingId, bytes, this.#lastSeq);
+  }
+
+  /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
+  sealIfDue(now: number): Promise<void> | undefined {
+    const { entries, entryBytes } = this.#sealing;
+    const isOld = entries > 0 && now - this.#sealedAt > SEAL_AGE_US;
+    if (entries < SEAL_ENTRIES && entryBytes < SEAL_BYTES && !isOld) return undefined;
+    this.#sealedAt = now;
+    return this.seal();
+  }
+
+  /** Seals everything that was flushed. With `end` it is the recording's last block. */
+  seal(end?: EndRecord): Promise<void> {
+    if (end) this.#sealing.end(end);
+    else if (this.#sealing.entries === 0) return this.#sealChain;
+    const block = this.#sealing.close(this.#previousSealed, { compress: false });
+    this.#previousSealed = block.link;
+    this.#sealing.open(this.#options.contexts());
+    const { journal, meta } = this.#options;
+    const lastSeq = this.#lastSeq;
+    this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
+    return this.#sealChain;
+  }
+
+  #each(put: (builder: BlockBuilder) => void): void {
+    this.#changed = true;
+    put(this.#entries);
+    put(this.#sealing);
+  }
+}

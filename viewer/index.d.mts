@@ -1,0 +1,2 @@
+/** Absolute path of the built viewer. Serve `index.html` of it for paths that name no file: routes are resolved in the browser. */
+export declare const viewerDirectory: string;
