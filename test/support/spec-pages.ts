@@ -57,6 +57,7 @@ export function readValue(text: string): unknown {
   const bare = plain(text.trim());
   if (/^-?\d[\d_,]*(\.\d+)?$/.test(bare)) return Number(bare.replace(/[_,]/g, ''));
   if (bare === 'true' || bare === 'false') return bare === 'true';
+  if (bare === 'undefined') return undefined;
   return /^(['"])(.*)\1$/.exec(bare)?.[2] ?? bare;
 }
 
