@@ -1,4 +1,11 @@
-import { type ByteSink, BytesSink, isGametapeError, type State } from '@gametape/shared';
+import {
+  type ByteSink,
+  BytesSink,
+  compareEntries,
+  isGametapeError,
+  type State,
+  type TimelineEntry,
+} from '@gametape/shared';
 import {
   emptyGameState,
   importLmsp,
@@ -41,11 +48,11 @@ async function importText(text: string | Uint8Array, size?: number, profile?: 'j
 const failureOfText = (text: string | Uint8Array) => failureOf(() => importText(text, 7));
 
 test('[L2] any order of keys, any white space and any cut into chunks give the same recording', async () => {
-  const { checkpoints, ...rest } = DOCUMENT;
+  const { checkpoints, ...top } = TOP;
   const texts = [
     JSON.stringify(DOCUMENT),
     JSON.stringify(DOCUMENT, null, 2),
-    `\ufeff\r\n\t${JSON.stringify({ events: EVENTS, checkpoints, ...rest }, null, '\t')} \n`,
+    `\ufeff\r\n\t${JSON.stringify({ events: EVENTS, checkpoints, ...top }, null, '\t')} \n`,
     JSON.stringify(DOCUMENT).replace('"events"', '"\\u0065vents"').replaceAll('é', '\\u00e9'),
   ];
   const written = [];
@@ -72,6 +79,17 @@ test('[L2] events keep the order of the file and their exact timestamps, whateve
   const found = [];
   for await (const { timestamp, event, game_state } of lmspEvents(reader)) found.push({ timestamp, event, game_state });
   expect(found).toEqual(events);
+});
+
+test('[T3] players who act at the same time stay in the order of the file', async () => {
+  const events = ['a', 'b', 'a', 'c', 'b', 'b', 'a'].map((player_id, index) => {
+    const { event, ...rest } = recorded(index < 5 ? 1 : 2, `${index}`);
+    return { ...rest, event: { ...event, player_id } };
+  });
+  const { reader } = await importText(JSON.stringify({ ...DOCUMENT, events }));
+  const entries: TimelineEntry[] = [];
+  for await (const { entry } of reader.steps()) entries.push(entry);
+  expect(entries.toReversed().sort(compareEntries)).toEqual(entries);
 });
 
 test('[L2] timestamps stand through pauses that the seed would not have taken away', async () => {

@@ -1,4 +1,4 @@
-import { BytesSource, EventType, RecordingReader } from '@gametape/shared';
+import { BytesSource, EventType, type JsonObject, RecordingReader } from '@gametape/shared';
 import { emptyGameState, lmspEvents, lmspJson } from '@gametape/shared/lmsp';
 import { expect, test } from 'vitest';
 import { collect, RECORDING_ID, SessionMaker } from './session-maker.ts';
@@ -53,7 +53,8 @@ test('[L2] success, final_code and final_time are what session.end said', async 
 
 test('[L2] without it they come from the last CHALLENGE_COMPLETE, and without that they are the seed’s defaults', async () => {
   const made = [];
-  for (const completes of [[], [{}], [{ success: true }, { success: false, final_code: 'z', final_time: 3 }]]) {
+  const cases: JsonObject[][] = [[], [{}], [{ success: true }, { success: false, final_code: 'z', final_time: 3 }]];
+  for (const completes of cases) {
     const maker = new SessionMaker();
     const state = { ...emptyGameState('wings'), current_code: 'x', challenge_id: 'c' };
     await maker.add({ player: 'wings', timeUs: 500_000, event: KEY, state });
@@ -115,4 +116,21 @@ test('[R3] a recording that was never finished is written as far as it goes, and
     duration: 0.08191,
   });
   expect(document.events).toHaveLength(8_192);
+});
+
+test('[R6] writing 50 MB of JSON takes memory that does not grow with them', async () => {
+  const maker = new SessionMaker();
+  for (let i = 0; i < 2_500; i++) {
+    const state = { ...emptyGameState('wings'), current_code: `${'print("hello")\n'.repeat(1_250)}${i}` };
+    await maker.add({ player: 'wings', timeUs: i * 1_000, event: KEY, state });
+  }
+  const reader = await maker.finish();
+  const start = process.memoryUsage().heapUsed;
+  let [length, top] = [0, 0];
+  for await (const piece of lmspJson(reader)) {
+    length += piece.length;
+    top = Math.max(top, process.memoryUsage().heapUsed - start);
+  }
+  expect(length).toBeGreaterThan(50_000_000);
+  expect(top).toBeLessThan(40_000_000);
 });

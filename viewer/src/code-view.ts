@@ -1,6 +1,6 @@
 import { python } from '@codemirror/lang-python';
 import { syntaxHighlighting } from '@codemirror/language';
-import { EditorState, StateEffect, StateField, type Text } from '@codemirror/state';
+import { Compartment, EditorState, StateEffect, StateField, type Text } from '@codemirror/state';
 import { Decoration, type DecorationSet, EditorView, lineNumbers, WidgetType } from '@codemirror/view';
 import { diffText } from '@gametape/shared';
 import { classHighlighter } from '@lezer/highlight';
@@ -10,12 +10,16 @@ type Cursor = readonly [line: number, column: number];
 
 /** How long the view stays where its reader scrolled it, in milliseconds, before it follows the cursor again. */
 const READING_MS = 5_000;
-/** Lines kept in sight around the cursor. */
-const MARGIN_LINES = 2;
+/** Longest code that is parsed for its colours, in code units: beyond, parsing takes the time that painting needs. */
+const MAX_COLOURED = 16_384;
+/** Lines, or characters, kept in sight around the cursor. */
+const MARGIN = 2;
 
 /** A player's code, read-only, with the player's cursor in it. It follows the cursor without moving the page. */
 export class CodeView {
   readonly #view: EditorView;
+  readonly #colours = new Compartment();
+  #isColoured = true;
   #text = '';
   #cursorAt = -1;
   #readingUntilMs = 0;
@@ -32,7 +36,7 @@ export class CodeView {
           EditorView.editable.of(false),
           EditorView.contentAttributes.of({ 'aria-label': label, 'aria-readonly': 'true', tabindex: '0' }),
           lineNumbers(),
-          python(),
+          this.#colours.of(pythonColours),
           syntaxHighlighting(classHighlighter),
           cursorField,
         ],
@@ -52,12 +56,21 @@ export class CodeView {
     if (!changes && cursorAt === this.#cursorAt) return;
     this.#text = text;
     this.#cursorAt = cursorAt;
-    this.#view.dispatch({ ...(changes && { changes }), effects: moveCursor.of(cursorAt) });
+    this.#view.dispatch({
+      ...(changes && { changes }),
+      effects: [moveCursor.of(cursorAt), ...this.#recolour(text.length <= MAX_COLOURED)],
+    });
     if (cursorAt >= 0 && performance.now() >= this.#readingUntilMs) this.#follow();
   }
 
   destroy(): void {
     this.#view.destroy();
+  }
+
+  #recolour(isColoured: boolean): StateEffect<unknown>[] {
+    if (isColoured === this.#isColoured) return [];
+    this.#isColoured = isColoured;
+    return [this.#colours.reconfigure(isColoured ? pythonColours : [])];
   }
 
   readonly #noteReading = (): void => {
@@ -72,21 +85,19 @@ export class CodeView {
         const at = Math.min(this.#cursorAt, view.state.doc.length);
         const { top, bottom, from } = view.lineBlockAt(at);
         const { scrollDOM, defaultLineHeight, defaultCharacterWidth, documentPadding } = view;
-        const left = (at - from) * defaultCharacterWidth;
         const gutter = scrollDOM.querySelector<HTMLElement>('.cm-gutters')?.offsetWidth ?? 0;
+        const width = scrollDOM.clientWidth - gutter;
+        const left = (at - from) * defaultCharacterWidth;
+        const right = left + (1 + MARGIN) * defaultCharacterWidth;
         return {
           top: intoSight(
             scrollDOM.scrollTop,
             scrollDOM.clientHeight,
             [top + documentPadding.top, bottom + documentPadding.top],
-            MARGIN_LINES * defaultLineHeight,
+            MARGIN * defaultLineHeight,
           ),
-          left: intoSight(
-            scrollDOM.scrollLeft,
-            scrollDOM.clientWidth - gutter,
-            [left, left + defaultCharacterWidth],
-            MARGIN_LINES * defaultCharacterWidth,
-          ),
+          // The starts of lines are in sight whenever the cursor leaves them room.
+          left: right <= width ? 0 : right - width,
         };
       },
       write: ({ top, left }, { scrollDOM }) => {
@@ -96,6 +107,8 @@ export class CodeView {
     });
   }
 }
+
+const pythonColours = python();
 
 /** Where the cursor goes, as an offset; -1 for none. */
 const moveCursor = StateEffect.define<number>();

@@ -8,6 +8,9 @@ const MAX_FRAME_S = 0.1;
 /** How often all states are read while playing, in milliseconds: a state may change without an event. */
 const SETTLE_MS = 500;
 
+/** A room opens a moment before its first player is in it, in seconds: that moment shows the player, not nothing. */
+const LEAD_IN_S = 1;
+
 /**
  * Plays a tape. Every seek starts a generation and ends the one before it. States are read for one seek at a time, the
  * newest next, and a generation plays only after its own states are shown: nothing older is painted over something newer.
@@ -23,6 +26,7 @@ export class Playback {
   readonly speed = signal(1);
   readonly error = signal<unknown>(undefined);
   #generation = 0;
+  #leadIn: number | undefined;
   #reading: Promise<void> = Promise.resolve();
   #isSettling = false;
   #settledAtMs = 0;
@@ -161,9 +165,12 @@ export class Playback {
     }
   }
 
-  /** At the end, whatever rounding did to the duration, the last states. */
-  #statesAt(time: number): Promise<Map<string, State>> {
-    return this.tape.statesAt(time >= this.tape.duration ? time + 1 : time);
+  async #statesAt(time: number): Promise<Map<string, State>> {
+    // Past the end are the last states, whatever rounding did to the duration.
+    if (time >= this.tape.duration) return this.tape.statesAt(time + 1);
+    if (time >= LEAD_IN_S) return this.tape.statesAt(time);
+    this.#leadIn ??= await readLeadIn(this.tape);
+    return this.tape.statesAt(Math.max(time, this.#leadIn));
   }
 
   #show(player: PlayerModel, state: State | undefined): void {
@@ -179,4 +186,10 @@ export class Playback {
       this.error.value = error;
     });
   }
+}
+
+/** Time of the first event if that is in the lead-in, else 0. */
+async function readLeadIn(tape: Tape): Promise<number> {
+  for await (const { time } of tape.events({ to: LEAD_IN_S })) return time;
+  return 0;
 }

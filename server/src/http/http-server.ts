@@ -5,6 +5,7 @@ import send from 'send';
 import sirv from 'sirv';
 
 const RECORDING_FILE = /^\/v1\/recordings\/([A-Za-z0-9_-]{1,64}\.lmsp(?:\.gz)?)$/;
+const SUFFIX_RANGE = /^bytes=-0*[1-9]\d*$/;
 const API = /^\/(v1(\/|$)|livez$|readyz$)/;
 
 export interface HttpServerOptions {
@@ -36,6 +37,12 @@ function sendRecording(request: IncomingMessage, response: ServerResponse, root:
   send(request, file, { root, dotfiles: 'deny', index: false, immutable: true, maxAge: '1d' })
     .on('error', (error: NodeJS.ErrnoException & { status?: number }) => {
       const status = error.status ?? 500;
+      if (status === 416 && SUFFIX_RANGE.test(request.headers.range ?? '')) {
+        // "The last n bytes" of a file that is shorter are the whole file (RFC 9110, 14.1.2); send refuses them.
+        request.headers.range = 'bytes=0-';
+        sendRecording(request, response, root, file);
+        return;
+      }
       const code = status === 404 ? 'NOT_FOUND' : 'BAD_MESSAGE';
       const hint = status === 404 ? 'Check the id, or list them with GET /v1/recordings.' : 'Check the range.';
       response.writeHead(status, { 'content-type': 'application/json' });

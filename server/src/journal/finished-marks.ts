@@ -10,8 +10,8 @@ interface Mark {
 }
 
 /**
- * Recordings that are finished while the shared log still holds blocks of them: an empty file each, whose name says which
- * was the newest segment then. Without them, a restart would bring finished recordings back.
+ * Recordings that are finished while the shared log still holds blocks of them: an empty file each, whose name says
+ * which was the newest segment then. Without them, a restart would bring finished recordings back.
  */
 export class FinishedMarks {
   readonly #files: Files;

@@ -40,7 +40,10 @@ interface ReadOptions {
 
 const UNFINISHED = /^([0-9A-Z]{26})\.lmsp$/;
 
-/** Reads a journal directory as a stopped process left it: cuts torn tails, sets damage aside (J6), drops what is done with. */
+/**
+ * Reads a journal directory as a stopped process left it: cuts torn tails, sets damage aside (J6), drops what is done
+ * with.
+ */
 export async function readJournalDirectory(path: string, options: ReadOptions): Promise<JournalDirectory> {
   const { files } = options;
   const segments = new SegmentSet(files, path);
@@ -108,8 +111,8 @@ async function readSegments(
 }
 
 /**
- * Blocks that hold nothing but records do not say where in the recording they were appended: one that comes after the last
- * sealed entry may be sealed or not, and is kept.
+ * Blocks that hold nothing but records do not say where in the recording they were appended: one that comes after the
+ * last sealed entry may be sealed or not, and is kept.
  */
 function splitSealed(blocks: readonly LoggedBlock[], sealedSeq: number): { kept: Place[]; covered: Place[] } {
   const places = blocks.map(({ place }) => place);

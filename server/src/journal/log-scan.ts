@@ -35,8 +35,8 @@ export interface ScannedDamage {
 }
 
 /**
- * All that lies between `from` and `end`, in order: intact blocks, and what is between them (J6). After damage it goes on
- * at the next sync marker that starts an intact block.
+ * All that lies between `from` and `end`, in order: intact blocks, and what is between them (J6). After damage it goes
+ * on at the next sync marker that starts an intact block.
  *
  * @throws GametapeError `VERSION_UNKNOWN` for an intact block of a later version: that is no damage.
  */

@@ -176,7 +176,10 @@ export class LogWriter {
     for (const batch of covered) batch.stabilize();
   }
 
-  /** J5: whatever is not stable goes into a new segment, through a new descriptor. If that fails too, nothing goes any more. */
+  /**
+   * J5: whatever is not stable goes into a new segment, through a new descriptor. If that fails too, nothing goes any
+   * more.
+   */
   async #rescue(cause: unknown): Promise<void> {
     await this.#syncing;
     const { files, segments } = this.#options;

@@ -2,7 +2,9 @@ import { dirname } from 'node:path';
 import { type Compression, encodeFileHeader, FILE_HEADER_BYTES, GametapeError } from '@gametape/shared';
 import { type Files, type WritableFile, writeAll } from './files.ts';
 
-/** One recording's own file while it is not finished: a file header and sealed blocks. Open only while it is written. */
+/**
+ * One recording's own file while it is not finished: a file header and sealed blocks. Open only while it is written.
+ */
 export class UnfinishedFile {
   readonly path: string;
   readonly #files: Files;
@@ -27,7 +29,8 @@ export class UnfinishedFile {
   }
 
   /**
-   * Adds a block and syncs it. An error leads to one more try, through a new descriptor and from the last stable byte on.
+   * Adds a block and syncs it. An error leads to one more try, through a new descriptor and from the last stable byte
+   * on.
    *
    * @throws GametapeError `JOURNAL_FAILED`; the file then ends where it did before.
    */

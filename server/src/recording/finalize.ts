@@ -22,9 +22,9 @@ const waiting: (() => void)[] = [];
 let workers = 0;
 
 /**
- * Writes the finished files of a recording from its sealed blocks, in a worker thread, off this event loop (R7). A file appears
- * under its name when it is whole and stable. It may be called again at any time, also after a kill: the sealed blocks are
- * left alone, and the result is the same.
+ * Writes the finished files of a recording from its sealed blocks, in a worker thread, off this event loop (R7). A file
+ * appears under its name when it is whole and stable. It may be called again at any time, also after a kill: the sealed
+ * blocks are left alone, and the result is the same.
  *
  * @throws GametapeError `DAMAGED` when the sealed blocks are not all intact, `NOT_FOUND` when there are none,
  *   `JOURNAL_FAILED` when the disk fails.
@@ -44,7 +44,9 @@ export async function finalize(job: FinalizeJob): Promise<RecordingSummary> {
 
 function runWorker(job: FinalizeJob): Promise<RecordingSummary> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('./finalize-worker.js', import.meta.url), { workerData: job });
+    // Options of this process that are about its own script (`--input-type`, `--eval`) would stop a worker from starting.
+    const options = { workerData: job, execArgv: [] };
+    const worker = new Worker(new URL('./finalize-worker.js', import.meta.url), options);
     worker.once('message', (result: FinalizeResult) => {
       if ('summary' in result) resolve(result.summary);
       else reject(new GametapeError(result.error.code, result.error.message, { hint: result.error.hint }));

@@ -1,8 +1,9 @@
 import { compareEntries, type TimelineEntry } from '@gametape/shared';
 
 /**
- * Entries of many blocks in timeline order (T3), in runs. Blocks may hold entries in any order and overlap in time; each is
- * read when nothing earlier can come from the others, so that only blocks that overlap are in memory together (R6).
+ * Entries of many blocks in timeline order (T3), in runs. Blocks may hold entries in any order and overlap in time;
+ * each is read when nothing earlier can come from the others, so that only blocks that overlap are in memory together
+ * (R6).
  *
  * @param blocks what each block says of itself: the lowest time inside, in microseconds
  */
@@ -22,7 +23,9 @@ export async function* timelineOrder<Block extends { readonly firstTime: number 
   }
 }
 
-/** How many of `entries`, which are in order, have a time below `time`: none of an unread block can come before them. */
+/**
+ * How many of `entries`, which are in order, have a time below `time`: none of an unread block can come before them.
+ */
 function countBefore(entries: readonly TimelineEntry[], time: number): number {
   let [low, high] = [0, entries.length];
   while (low < high) {
