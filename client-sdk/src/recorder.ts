@@ -181,10 +181,7 @@ export class OfflineRecorder {
   #addPlayer(name: string): Player {
     const producer = new Producer(this.#profile, this.#platform.compression.crc32);
     const initial = this.#profile.initialState?.(name);
-    if (initial) {
-      producer.begin(initial);
-      producer.requireKeyframe();
-    }
+    if (initial) producer.begin(initial);
     const player = { producer, index: this.#players.size, name, events: 0 };
     this.#players.set(name, player);
     return player;

@@ -94,7 +94,8 @@ class RecordingTape implements Tape {
     const states = new Map<string, LiveState>();
     const isDue = (entry: TimelineEntry) => secondsOf(entry, clock) <= time;
     for await (const block of this.#reader.replayBlocks(this.#blockAt(clock, (start) => start <= time))) {
-      for (const { player, state } of block.contexts.values()) states.set(player, state);
+      // A player's later instance, still empty here, must not hide the state of the one before.
+      for (const { player, state } of block.contexts.values()) if (state.size > 0) states.set(player, state);
       let due = 0;
       for (const { entry, body, context } of block.steps(isDue)) {
         if (body.event && !this.#reader.summary) clock.observe(entry.time, context.player, body.event);

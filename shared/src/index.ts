@@ -1,3 +1,4 @@
+export { BodyEncoder } from './body/body-encoder.ts';
 export { type BodyContext, decodeBody } from './body/decode-body.ts';
 export { type EncodeBodyOptions, encodeBody } from './body/encode-body.ts';
 export { ProducerContext } from './body/producer-context.ts';

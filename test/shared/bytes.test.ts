@@ -31,7 +31,12 @@ describe('numbers', () => {
     fc.assert(
       fc.property(numbers, (number) => {
         for (const value of [number, Math.trunc(number / 100) * 100 + 0]) {
-          expect(readAll(written((writer) => writer.zigzagUnit(value)), (reader) => reader.zigzagUnit())).toBe(value);
+          expect(
+            readAll(
+              written((writer) => writer.zigzagUnit(value)),
+              (reader) => reader.zigzagUnit(),
+            ),
+          ).toBe(value);
         }
       }),
     );
@@ -86,7 +91,11 @@ describe('text', () => {
         const text = unit.repeat(length);
         const bytes = written((writer) => writer.text(text));
         expect(readAll(bytes, (reader) => reader.text())).toBe(text);
-        expect(Buffer.from(bytes).subarray(-Buffer.byteLength(text) || bytes.length).toString()).toBe(text);
+        expect(
+          Buffer.from(bytes)
+            .subarray(-Buffer.byteLength(text) || bytes.length)
+            .toString(),
+        ).toBe(text);
       }
     }
     fc.assert(

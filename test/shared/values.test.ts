@@ -29,8 +29,8 @@ describe('values', () => {
     );
   });
 
-  test('what msgpackr encodes is read, with and without its smaller maps and floats', () => {
-    const packrs = [new Packr({ useRecords: false }), new Packr({ useRecords: false, variableMapSize: true, useFloat32: 3 })];
+  test('what msgpackr encodes is read, with and without its smaller maps', () => {
+    const packrs = [new Packr({ useRecords: false }), new Packr({ useRecords: false, variableMapSize: true })];
     fc.assert(
       fc.property(anyJson(), (value) => {
         for (const packr of packrs) expect(decoded(packr.pack(value))).toEqual(value);
@@ -82,7 +82,8 @@ describe('values', () => {
       nothing: '',
     };
     for (const [what, hexes] of Object.entries(hostile)) {
-      for (const hex of [hexes].flat()) expect([what, codeOf(() => decoded(Buffer.from(hex, 'hex')))]).toEqual([what, 'BAD_MESSAGE']);
+      for (const hex of [hexes].flat())
+        expect([what, codeOf(() => decoded(Buffer.from(hex, 'hex')))]).toEqual([what, 'BAD_MESSAGE']);
     }
   });
 
@@ -113,7 +114,7 @@ describe('values', () => {
   });
 
   test('[W11] every truncation and every flipped bit gives a value or an error, and touches no prototype', () => {
-    const value = { ['__proto_']: [1, { a: 'é' }], constructo: { b: null, c: [true, -70_000, 1.5] }, prototyp: 'x' };
+    const value = { __proto_: [1, { a: 'é' }], constructo: { b: null, c: [true, -70_000, 1.5] }, prototyp: 'x' };
     const bytes = encoded(value);
     for (const short of truncations(bytes)) expect(codeOf(() => decoded(short))).toBe('BAD_MESSAGE');
     const names = Object.getOwnPropertyNames(Object.prototype);
@@ -140,7 +141,11 @@ describe('values', () => {
 
 describe('capture', () => {
   test('JSON comes back equal, and later changes to the original do not reach it', () => {
-    fc.assert(fc.property(anyJson(), (value) => expect(captureJson(value, 'value')).toEqual(value)));
+    fc.assert(
+      fc.property(anyJson(), (value) => {
+        expect(captureJson(value, 'value')).toEqual(value);
+      }),
+    );
     const inner = { list: [1, { deep: 'a' }] };
     const captured = captureJson({ inner }, 'state');
     inner.list.push(2);
@@ -171,7 +176,7 @@ describe('capture', () => {
       expect(error?.message).toContain(found);
     }
     // A hole of an array is no value either.
-    expect(errorOf(() => captureJson([1, , 3], 'data'))?.message).toContain('data[1]: ');
+    expect(errorOf(() => captureJson(new Array(2), 'data'))?.message).toContain('data[0]: ');
   });
 
   test('[W11] names that reach into every object are refused by their path', () => {
@@ -191,7 +196,12 @@ describe('capture', () => {
   });
 
   test('[D2] lone surrogates are replaced, in values and in names', () => {
-    expect(captureJson(['a\ud800b', { 'k\udc00': '\udfff' }, '😀', -0], 'data')).toEqual(['a\ufffdb', { 'k\ufffd': '\ufffd' }, '😀', 0]);
+    expect(captureJson(['a\ud800b', { 'k\udc00': '\udfff' }, '😀', -0], 'data')).toEqual([
+      'a\ufffdb',
+      { 'k\ufffd': '\ufffd' },
+      '😀',
+      0,
+    ]);
     expect(codeOf(() => captureJson({ 'k\ud800': 1, 'k\ud801': 2 }, 'data'))).toBe('BAD_VALUE');
   });
 });
@@ -209,7 +219,7 @@ describe('comparison', () => {
 
   test('canonical JSON sorts names by code units and prints numbers as ECMAScript does', () => {
     const value = { '\ufb33': 1, '\u{1f600}': 2, a: [1e21, 1e-7, -0, 0.1], '€': '\u0007"' };
-    expect(canonicalJson(value)).toBe('{"a":[1e+21,1e-7,0,0.1],"€":"\\u0007\\"","😀":2,"דּ":1}');
+    expect(canonicalJson(value)).toBe('{"a":[1e+21,1e-7,0,0.1],"€":"\\u0007\\"","😀":2,"\ufb33":1}');
   });
 });
 

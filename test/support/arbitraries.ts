@@ -10,7 +10,7 @@ export function anyText(maxLength = 24): fc.Arbitrary<string> {
 }
 
 /** Every number that JSON has. -0 is none: it is captured as 0. */
-export const anyNumber: fc.Arbitrary<number> = fc
+const anyNumber: fc.Arbitrary<number> = fc
   .oneof(
     fc.integer({ min: -200, max: 70_000 }),
     fc.maxSafeInteger(),
@@ -19,7 +19,7 @@ export const anyNumber: fc.Arbitrary<number> = fc
   .map((number) => number + 0);
 
 /** Few enough that two states share some. */
-export const anyKey: fc.Arbitrary<string> = fc.oneof(
+const anyKey: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom('code', 'position', 'score', 'tree', 'list', 'toString', '12'),
   anyText(6).filter((key) => !FORBIDDEN.has(key)),
 );

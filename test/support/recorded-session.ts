@@ -1,8 +1,8 @@
 import {
   type Body,
   ByteWriter,
-  encodeBody,
   EventType,
+  encodeBody,
   type GameEvent,
   type GapRecord,
   type Json,
@@ -101,7 +101,14 @@ class Recording {
     const next = kind === 1 ? undefined : player.next(this.#below(1_000_000));
     const body = player.encode(event, next, stamp, this.#below(8) === 0);
     const checkpoint = event?.type === EventType.CHECKPOINT ? String(event.data.name) : undefined;
-    this.#push(player, { pseq: ++player.pseq, stamp, body, event, ...(checkpoint && { checkpoint }), ...(gap && { gap }) });
+    this.#push(player, {
+      pseq: ++player.pseq,
+      stamp,
+      body,
+      event,
+      ...(checkpoint && { checkpoint }),
+      ...(gap && { gap }),
+    });
   }
 
   /** Someone joins or leaves, or the relay puts a state back. */
@@ -123,11 +130,15 @@ class Recording {
   #event(kind: number): GameEvent {
     if (kind === 2) return { type: EventType.SPEED_CHANGE, data: { speed: this.#below(2) } };
     if (kind === 3) return { type: EventType.CHECKPOINT, data: { name: `cp-${this.#steps.length}` } };
-    if (kind < 6) return { type: `custom_${this.#below(6)}`, data: { [`key${this.#below(3)}`]: this.#below(9), text: 'é' } };
+    if (kind < 6)
+      return { type: `custom_${this.#below(6)}`, data: { [`key${this.#below(3)}`]: this.#below(9), text: 'é' } };
     return { type: EventType.KEYSTROKE, data: { char: LETTERS[this.#below(LETTERS.length)] as string, modifiers: [] } };
   }
 
-  #push(player: Player, step: Omit<RecordedStep, 'entry' | 'state'> & Pick<TimelineEntry, 'pseq' | 'stamp' | 'body'>): void {
+  #push(
+    player: Player,
+    step: Omit<RecordedStep, 'entry' | 'state'> & Pick<TimelineEntry, 'pseq' | 'stamp' | 'body'>,
+  ): void {
     const { pseq, stamp, body, event, checkpoint, gap } = step;
     const exact = this.#options.exact && this.#below(3) === 0 ? { exact: this.#time / 1e6 + 1e-9 } : undefined;
     const place = { seq: this.#steps.length + 1, producer: player.record.index, time: this.#time, hlc: this.#hlc };
@@ -226,12 +237,18 @@ class Player {
   }
 
   #first(): State {
-    return { current_code: '', cursor_position: [0, 0], session_duration: this.record.index, mastery_levels: {}, tests_passing: 0 };
+    return {
+      current_code: '',
+      cursor_position: [0, 0],
+      session_duration: this.record.index,
+      mastery_levels: {},
+      tests_passing: 0,
+    };
   }
 }
 
 /** Numbers from 0 to 1, the same for the same seed (xorshift). */
-export function seededRandom(seed: number): () => number {
+function seededRandom(seed: number): () => number {
   let state = seed | 1;
   return () => {
     state ^= state << 13;

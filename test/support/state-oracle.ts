@@ -25,7 +25,10 @@ function valueAfter(value: Json | undefined, op: DeltaOp): Json | typeof GONE | 
   }
 }
 
-function spliced(text: string, { at, remove, insert }: { at: number; remove: number; insert: string }): string | undefined {
+function spliced(
+  text: string,
+  { at, remove, insert }: { at: number; remove: number; insert: string },
+): string | undefined {
   const [start, end] = [text.slice(0, Math.max(0, at)), text.slice(at + remove)];
   const fits = at >= 0 && at + remove <= text.length && start.isWellFormed() && end.isWellFormed();
   return fits ? start + insert + end : undefined;

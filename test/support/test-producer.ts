@@ -30,7 +30,12 @@ export class TestProducer {
     return this.encodeChange(event, change, stamp, check);
   }
 
-  encodeChange(event: GameEvent | undefined, change: StateChange | undefined, stamp: number, check = false): Uint8Array {
+  encodeChange(
+    event: GameEvent | undefined,
+    change: StateChange | undefined,
+    stamp: number,
+    check = false,
+  ): Uint8Array {
     const editEnds = new Map([...this.state.keys()].map((key) => [key, this.state.editEnd(key)]));
     if (change) this.state.apply(change, stamp);
     else this.state.stamp = stamp;

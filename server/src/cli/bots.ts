@@ -101,16 +101,17 @@ async function loadBots({ trace: paths, limit, seed, maxGap }: BotsOptions): Pro
   );
 }
 
-/** Adds to `sessions` in the order of the bots. */
+/** Adds each session as soon as there is one, so that it can be left whatever happens; at last they are in the bots' order. */
 async function connectAll(bots: readonly Bot[], sessions: Session[], { url, room }: BotsOptions): Promise<void> {
-  const attempts = bots.map(async ({ player, trace }) => {
-    const session = await connect({ url, room, player, state: typistState(player, trace) });
-    session.on('error', ({ message }) => say(`${paint('yellow', 'warning')}: ${player}: ${message}`));
-    return session;
-  });
-  const outcomes = await Promise.allSettled(attempts);
-  for (const outcome of outcomes) if (outcome.status === 'fulfilled') sessions.push(outcome.value);
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  const order = new Map(bots.map(({ player }, index) => [player, index]));
+  await Promise.all(
+    bots.map(async ({ player, trace }) => {
+      const session = await connect({ url, room, player, state: typistState(player, trace) });
+      session.on('error', ({ message }) => say(`${paint('yellow', 'warning')}: ${player}: ${message}`));
+      sessions.push(session);
+    }),
+  );
+  sessions.sort((a, b) => (order.get(a.player) ?? 0) - (order.get(b.player) ?? 0));
 }
 
 /** All bots type at the same time. When one cannot go on, none does. */

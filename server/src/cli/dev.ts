@@ -1,9 +1,10 @@
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { pino } from 'pino';
 import { DEFAULT_RELAY_OPTIONS } from '../options.ts';
 import type { Relay } from '../relay.ts';
 import { parseCount, parsePort } from './arguments.ts';
-import { playDemos } from './demo.ts';
+import { DEMO_ROOM, playDemos } from './demo.ts';
 import { interruptedExitCode, interruption } from './interruption.ts';
 import { paint, paintData, print, printLine, say } from './terminal.ts';
 
@@ -43,8 +44,11 @@ async function dev(options: DevOptions): Promise<void> {
   try {
     if (options.json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
     else await print(welcome(relay, options));
-    const onRoom = (room: string) => say(`demo: ann and bob are in room ${room}: ${relay.url}/live/${room}`);
-    if (options.demo) await playDemos({ url: relay.wsUrl, seed: options.seed, signal, onRoom });
+    const watchAt = `${relay.url}/live/${DEMO_ROOM}`;
+    if (options.demo) {
+      say(`ann and bob play a demo, over and over: ${paint('cyan', watchAt)}`);
+      await playDemos({ url: relay.wsUrl, seed: options.seed, signal });
+    }
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   } finally {
     await relay.close();
@@ -52,17 +56,17 @@ async function dev(options: DevOptions): Promise<void> {
   process.exitCode = interruptedExitCode();
 }
 
-async function startOnFreePort({ port: wanted, data: dataDir }: DevOptions): Promise<Relay> {
+async function startOnFreePort({ port: wanted, data }: DevOptions): Promise<Relay> {
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ level: 'warn', base: undefined }, pino.destination({ fd: 2, sync: true }));
   for (let port = wanted; ; port++) {
     try {
-      const relay = await startRelay({ port, dataDir, log });
+      const relay = await startRelay({ port, dataDir: resolve(data), log });
       if (port !== wanted) say(`${paint('yellow', 'note')}: port ${wanted} is taken, this is ${port}.`);
       return relay;
     } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const isTaken = ((error as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
       if (!isTaken || port >= wanted + PORTS_TO_TRY) throw error;
     }
   }
@@ -75,7 +79,7 @@ ${title('gametape is running')}, for this machine alone.
 
   viewer      ${paintData('cyan', url)}
   relay       ${paintData('cyan', wsUrl)}
-  recordings  ${data}/recordings
+  recordings  ${join(resolve(data), 'recordings')}
 
 ${title('Record from your own game:')}
 

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from '../options.ts';
@@ -56,7 +57,8 @@ export function addServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
-  const { port, host, data: dataDir, format, json } = options;
+  const { port, host, format, json } = options;
+  const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');

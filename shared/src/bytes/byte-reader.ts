@@ -9,14 +9,14 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  /** Made when it is first needed: most bodies are read without one. */
+  #view: DataView | undefined;
   readonly #code: ErrorCode;
   #at: number;
   readonly #end: number;
 
   constructor(bytes: Uint8Array, code: ErrorCode, start = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#code = code;
     this.#at = start;
     this.#end = end;
@@ -41,7 +41,7 @@ export class ByteReader {
 
   u32(): number {
     const at = this.#take(4);
-    return this.#view.getUint32(at, true);
+    return this.#viewed().getUint32(at, true);
   }
 
   u64(): number {
@@ -52,7 +52,8 @@ export class ByteReader {
   }
 
   f64(): number {
-    return this.#view.getFloat64(this.#take(8), true);
+    const at = this.#take(8);
+    return this.#viewed().getFloat64(at, true);
   }
 
   varint(): number {
@@ -134,6 +135,11 @@ export class ByteReader {
   /** Refuses bytes after the end of what was read. */
   end(): void {
     if (this.left > 0) this.fail(`has ${this.left} bytes too many`);
+  }
+
+  #viewed(): DataView {
+    this.#view ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    return this.#view;
   }
 
   #take(length: number): number {

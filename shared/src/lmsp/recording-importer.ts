@@ -1,15 +1,13 @@
-import { encodeBody } from '../body/encode-body.ts';
-import { ProducerContext } from '../body/producer-context.ts';
-import { ByteWriter } from '../bytes/byte-writer.ts';
+import { BodyEncoder } from '../body/body-encoder.ts';
 import { GametapeError, located } from '../errors.ts';
-import type { DeltaOp, GameEvent, State, StateChange, TimelineEntry } from '../event.ts';
+import type { DeltaOp, GameEvent, State, TimelineEntry } from '../event.ts';
 import { type Profile, profileNamed } from '../profile/profile.ts';
 import { type ByteSink, type Compression, PORTABLE_COMPRESSION } from '../recording/byte-io.ts';
 import { PlayClock } from '../recording/play-clock.ts';
 import { RecordingWriter } from '../recording/recording-writer.ts';
 import type { PlayerSummary, RecordingMeta, RecordingSummary } from '../recording/records.ts';
 import { diff } from '../state/diff.ts';
-import { captureJson, type Json, type JsonObject } from '../values/json.ts';
+import { captureJson, type Json, type JsonObject, jsonEqual } from '../values/json.ts';
 
 /** What happened, to whom, when (seconds of play time), and that player's whole state after it. */
 export interface ImportedStep {
@@ -36,10 +34,6 @@ export interface ImportedEnd {
 const MICROSECONDS = 1_000_000;
 /** Every block may open with the keyframes of all of them. */
 const MAX_PLAYERS = 1_000;
-/** D4: a delta of at least this part of a keyframe's bytes is sent as the keyframe. */
-const KEYFRAME_SHARE = 0.7;
-/** Every so many deltas one carries the hash of its state. */
-const CHECK_INTERVAL = 64;
 
 /**
  * Turns events with whole states, in the order they come, into a recording: states become deltas against the player's state
@@ -70,7 +64,7 @@ export class RecordingImporter {
   async add(step: ImportedStep): Promise<void> {
     const { timestamp, event } = step;
     const player = this.#player(step.player);
-    const producer = player.context.index;
+    const producer = player.index;
     // Room time never goes back, whatever the timestamps do: seeking relies on it.
     const time = Math.max(Math.round(timestamp * MICROSECONDS), this.#last.time);
     if (event) this.#clock.observe(time, step.player, event);
@@ -78,7 +72,7 @@ export class RecordingImporter {
     const hlc = this.#hlc(time, producer);
     try {
       const body = player.encode(step, time);
-      const place = { seq: ++this.#seq, producer, pseq: ++player.context.pseq, time, hlc, stamp: time };
+      const place = { seq: ++this.#seq, producer, pseq: ++player.pseq, time, hlc, stamp: time };
       const entry: TimelineEntry = { ...place, ...(rounds && { exact: timestamp }), body };
       await this.#writer.add(entry);
       this.#last = { time, hlc, producer };
@@ -100,11 +94,11 @@ export class RecordingImporter {
     const endedAt = Math.max(this.#last.time, Number.isSafeInteger(durationUs * 4) ? durationUs : 0);
     const expected = new Map<string, number | null>();
     for (const { id, expected: numbered, received, gaps } of players) {
-      const { context } = this.#player(id);
+      const player = this.#player(id);
       // The source's numbers count differently, if only because the relay's own entries are now the player's.
-      expected.set(id, numbered === null ? null : context.pseq + Math.max(0, numbered - received));
+      expected.set(id, numbered === null ? null : player.pseq + Math.max(0, numbered - received));
       for (const [firstPseq, lastPseq] of gaps) {
-        this.#writer.addGap({ producer: context.index, firstPseq, lastPseq, reason: 'stated by the imported file' });
+        this.#writer.addGap({ producer: player.index, firstPseq, lastPseq, reason: 'stated by the imported file' });
       }
     }
     if (isCutOff) for (const id of this.#players.keys()) expected.set(id, null);
@@ -121,7 +115,7 @@ export class RecordingImporter {
       );
     }
     const identity = { index: this.#players.size, player: id, instance: 'import' };
-    const player = new PlayerEncoder(new ProducerContext(this.#profile, identity), this.#compression);
+    const player = new PlayerEncoder(identity.index, this.#profile, this.#compression);
     this.#players.set(id, player);
     this.#writer.addProducer(identity);
     return player;
@@ -136,67 +130,37 @@ export class RecordingImporter {
 
 /** Encodes the bodies of one player, as its SDK would have. */
 class PlayerEncoder {
-  readonly context: ProducerContext;
-  readonly #compression: Compression;
-  readonly #writer = new ByteWriter(1_024);
+  readonly index: number;
+  /** Number of its last event. */
+  pseq = 0;
+  readonly #clockKeys: ReadonlySet<string>;
+  readonly #bodies: BodyEncoder;
   #previous: State | undefined;
-  #deltas = 0;
 
-  constructor(context: ProducerContext, compression: Compression) {
-    this.context = context;
-    this.#compression = compression;
+  constructor(index: number, profile: Profile, { crc32 }: Compression) {
+    this.index = index;
+    this.#clockKeys = profile.clockKeys;
+    this.#bodies = new BodyEncoder(profile, crc32);
   }
 
   encode({ event, state: next }: ImportedStep, stamp: number): Uint8Array {
-    const { state } = this.context;
-    const ops = this.#previous === undefined ? undefined : this.#diff(this.#previous, next, stamp);
+    // A change that changes nothing is still there to be written again.
+    if (this.#previous === undefined || (!event && jsonEqual(this.#previous, next))) this.#bodies.replaceState(next, stamp);
+    else this.#bodies.change(this.#diff(this.#previous, next, stamp), stamp);
     this.#previous = next;
-    if (ops?.length === 0) return this.#write({ ...(event && { event }), ...(!event && { change: delta([]) }) });
-    if (ops === undefined || !this.#isSmaller(ops, next)) {
-      const change = keyframe(next);
-      state.apply(change, stamp);
-      return this.#write({ ...(event && { event }), change });
-    }
-    const ends = new Map(ops.map(({ key }) => [key, state.editEnd(key)]));
-    state.apply(delta(ops), stamp);
-    const check = ++this.#deltas % CHECK_INTERVAL === 0 ? state.hash(this.#compression.crc32) : undefined;
-    return this.#write({ ...(event && { event }), change: delta(ops, check) }, (key) => ends.get(key) ?? 0);
+    return this.#bodies.encode(event, stamp);
   }
 
   #diff(previous: State, next: State, stamp: number): DeltaOp[] {
-    const { state, vocabulary } = this.context;
-    const { clockKeys } = vocabulary.profile;
+    const { state } = this.#bodies;
     const base = { keys: () => Object.keys(previous), get: (key: string) => previous[key] };
-    const ops = diff(base, next, clockKeys);
+    const ops = diff(base, next, this.#clockKeys);
     state.stamp = stamp;
-    for (const key of clockKeys) {
+    for (const key of this.#clockKeys) {
       const op = clockOp(key, { shown: state.get(key), before: previous[key], after: next[key] });
       if (op) ops.push(op);
     }
     return ops;
-  }
-
-  /** D4. Most deltas are so much smaller than the texts alone that the keyframe need not be made to know. */
-  #isSmaller(ops: readonly DeltaOp[], next: State): boolean {
-    const bytes = this.#measure(delta(ops));
-    let least = 0;
-    for (const value of Object.values(next)) least += typeof value === 'string' ? value.length : 1;
-    return bytes < least * KEYFRAME_SHARE || bytes < this.#measure(keyframe(next)) * KEYFRAME_SHARE;
-  }
-
-  #measure(change: StateChange): number {
-    const { vocabulary, state } = this.context;
-    const mark = vocabulary.mark();
-    encodeBody(this.#writer, vocabulary, { change }, { editEnd: (key) => state.editEnd(key), learn: true });
-    vocabulary.reset(mark);
-    const bytes = this.#writer.length;
-    this.#writer.truncate(0);
-    return bytes;
-  }
-
-  #write(body: { event?: GameEvent; change?: StateChange }, editEnd: (key: string) => number = () => 0): Uint8Array {
-    encodeBody(this.#writer, this.context.vocabulary, body, { editEnd, learn: true });
-    return this.#writer.take();
   }
 }
 
@@ -214,12 +178,4 @@ function clockOp(
   const by = Math.round(after * MICROSECONDS) - from;
   const isExact = (from + by) / MICROSECONDS === after && Math.max(Math.abs(by), Math.abs(from + by)) < 2 ** 50;
   return isExact ? { op: 'add', key, by: [by] } : { op: 'set', key, value: after };
-}
-
-function delta(ops: readonly DeltaOp[], check?: number): StateChange {
-  return { form: 'delta', ops, ...(check !== undefined && { check }) };
-}
-
-function keyframe(state: State): StateChange {
-  return { form: 'keyframe', entries: Object.entries(state) };
 }

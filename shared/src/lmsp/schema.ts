@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { EventType } from '../event.ts';
+import { LMSP_PROFILE } from '../profile/profile.ts';
 import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 
 /** Block and entry times are zigzags of microseconds: this many seconds fit, and so does any time since 1970. */
@@ -81,21 +82,5 @@ export type Checkpoint = z.infer<typeof checkpointSchema>;
 
 /** The state of a player who has not done anything yet. */
 export function emptyGameState(playerId: string): GameState {
-  return {
-    current_code: '',
-    cursor_position: [0, 0],
-    ast_tree: null,
-    challenge_id: '',
-    challenge_started_at: 0,
-    tests_passing: 0,
-    tests_total: 0,
-    hints_used: 0,
-    player_id: playerId,
-    mastery_levels: {},
-    current_emotion: null,
-    session_duration: 0,
-    challenges_completed: [],
-    concepts_mastered: [],
-    other_players: [],
-  };
+  return gameStateSchema.parse(LMSP_PROFILE.initialState?.(playerId));
 }

@@ -4,8 +4,8 @@ import { ByteWriter } from '../bytes/byte-writer.ts';
 import { GametapeError } from '../errors.ts';
 import type { Compression } from './byte-io.ts';
 
-export const FILE_MAGIC = 'LMSP';
-export const FORMAT_VERSION = 2;
+const FILE_MAGIC = 'LMSP';
+const FORMAT_VERSION = 2;
 export const FILE_HEADER_BYTES = 16;
 export const FOOTER_BYTES = 32;
 const COMPLETE = 1;

@@ -240,32 +240,36 @@ export class LiveState {
     if (at < 0 || at + remove > text.length) throw misfit(key, `a text of at least ${at + remove} code units`, slot);
     if (!isBoundary(text, at) || !isBoundary(text, at + remove)) throw misfit(key, 'cuts between code points', slot);
     const weight = slot.weight + insert.length - remove;
-    const after = { weight, nodes: 1, editEnd: at + insert.length, anchor: undefined };
+    const editEnd = at + insert.length;
     if (typeof text === 'string' && text.length + insert.length <= PIECED_TEXT) {
-      this.#put(key, { ...after, value: text.slice(0, at) + insert + text.slice(at + remove) });
+      const value = text.slice(0, at) + insert + text.slice(at + remove);
+      this.#put(key, { value, weight, nodes: 1, editEnd, anchor: undefined });
       return { key, slot };
     }
     const buffer = typeof text === 'string' ? new TextBuffer(text) : text;
     const removed = buffer.splice(at, remove, insert);
-    this.#put(key, { ...after, value: buffer });
+    this.#put(key, { value: buffer, weight, nodes: 1, editEnd, anchor: undefined });
     return { key, slot, text: { buffer, at, inserted: insert.length, removed } };
   }
 
   #add(key: string, slot: Slot | undefined, by: readonly number[]): void {
-    const value = slot && this.#valueOf(slot);
-    const [first] = by;
-    if (slot && typeof value === 'number' && by.length === 1 && first !== undefined) {
-      if (!this.#clockKeys.has(key)) this.#put(key, { ...slot, value: sum(key, slot, value, first) });
-      else {
-        const shown = (Math.round(value * MICROSECONDS) + first) / MICROSECONDS;
-        const anchor = this.#anchor(shown) ?? raise(misfit(key, 'a time', slot));
-        this.#put(key, { ...slot, value: shown, anchor });
-      }
-      return;
-    }
-    if (!slot || !Array.isArray(value) || value.length !== by.length) throw misfit(key, `${by.length} numbers`, slot);
-    const sums = by.map((number, index) => sum(key, slot, value[index] as Json, number));
-    this.#put(key, { ...slot, value: sums });
+    if (!slot) throw misfit(key, `${by.length} numbers`, slot);
+    const { weight, nodes, editEnd } = slot;
+    const before = this.#valueOf(slot);
+    let value: Json;
+    let anchor: Anchor | undefined;
+    if (Array.isArray(before) && before.length === by.length) {
+      const sums: number[] = [];
+      for (let i = 0; i < by.length; i++) sums.push(sum(key, slot, before[i] as Json, by[i] as number));
+      value = sums;
+    } else if (typeof before === 'number' && by.length === 1) {
+      const number = by[0] as number;
+      if (this.#clockKeys.has(key)) {
+        value = (Math.round(before * MICROSECONDS) + number) / MICROSECONDS;
+        anchor = this.#anchor(value) ?? raise(misfit(key, 'a time', slot));
+      } else value = sum(key, slot, before, number);
+    } else throw misfit(key, `${by.length} numbers`, slot);
+    this.#put(key, { value, weight, nodes, editEnd, anchor });
   }
 
   /** A key that is set again keeps its place among the others. */

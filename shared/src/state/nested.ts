@@ -16,7 +16,8 @@ export interface NestedEdit {
  * an array or a map on the path is copied once per delta, however many changes it has.
  */
 export class NestedEditor {
-  readonly #own = new WeakSet<object>();
+  /** The copies, made when there is a first one: most deltas have none. */
+  #own: Set<object> | undefined;
 
   /** @throws GametapeError `BAD_DELTA` when the change does not fit, `LIMIT_EXCEEDED` when it nests too deep. */
   apply(value: Json, path: Path, change: NestedChange, where: string, depth = 0): NestedEdit {
@@ -74,15 +75,17 @@ export class NestedEditor {
   }
 
   #ownArray(value: readonly Json[]): Json[] {
-    if (this.#own.has(value)) return value as Json[];
-    const copy = value.slice();
-    this.#own.add(copy);
-    return copy;
+    if (this.#own?.has(value)) return value as Json[];
+    return this.#keep(value.slice());
   }
 
   #ownMap(value: object): Record<string, Json> {
-    if (this.#own.has(value)) return value as Record<string, Json>;
-    const copy = { ...value };
+    if (this.#own?.has(value)) return value as Record<string, Json>;
+    return this.#keep({ ...value });
+  }
+
+  #keep<T extends object>(copy: T): T {
+    this.#own ??= new Set();
     this.#own.add(copy);
     return copy;
   }

@@ -1,6 +1,6 @@
 /** Longest piece; an edit copies at most this much. */
-const MAX_PIECE = 2_048;
-const MIN_PIECE = 256;
+const MAX_PIECE = 1_024;
+const MIN_PIECE = 128;
 
 /**
  * A text that is edited in place, in pieces, so that an edit costs in proportion to itself (D1). A plain string would be

@@ -87,15 +87,20 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
   }
 }
 
-/** Puts chunks together again, within `LIMITS.chunkedBytes`. */
+/** Puts chunks together again, up to `maxBytes`. */
 export class ChunkAssembler {
+  readonly #maxBytes: number;
   #writer = new ByteWriter();
+
+  constructor(maxBytes: number = LIMITS.chunkedBytes) {
+    this.#maxBytes = maxBytes;
+  }
 
   /** The whole message when `last` has come, undefined before. @throws GametapeError `LIMIT_EXCEEDED`. */
   add({ last, bytes }: { last: boolean; bytes: Uint8Array }): Uint8Array | undefined {
-    if (this.#writer.length + bytes.length > LIMITS.chunkedBytes) {
+    if (this.#writer.length + bytes.length > this.#maxBytes) {
       this.#writer = new ByteWriter();
-      throw new GametapeError('LIMIT_EXCEEDED', `message: over ${LIMITS.chunkedBytes} bytes in chunks`);
+      throw new GametapeError('LIMIT_EXCEEDED', `message: over ${this.#maxBytes} bytes in chunks`);
     }
     // Copied: the bytes of a message are borrowed until its handler returns.
     this.#writer.raw(bytes);

@@ -1,0 +1,122 @@
+import {
+  BytesSink,
+  BytesSource,
+  ByteWriter,
+  encodeBody,
+  JSON_PROFILE,
+  makeRecordingId,
+  RecordingWriter,
+  type TimelineEntry,
+  Vocabulary,
+} from '@gametape/shared';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { verifyRecording } from '../../server/dist/recording/verify.js';
+
+interface Step {
+  readonly producer?: number;
+  readonly time: number;
+  readonly pseq: number;
+}
+
+/** Whatever these steps say, written the way the relay writes: every checksum is right. */
+async function written(steps: readonly Step[], gaps: readonly (readonly [number, number])[] = []): Promise<Uint8Array> {
+  const sink = new BytesSink();
+  const recordingId = makeRecordingId(1, new Uint8Array(10));
+  const writer = new RecordingWriter(sink, { recordingId, room: 'r', profile: 'json', createdAt: 1 });
+  const vocabularies = [new Vocabulary(JSON_PROFILE), new Vocabulary(JSON_PROFILE)];
+  const pseqs = [0, 0];
+  for (const [index, player] of ['ann', 'bob'].entries()) writer.addProducer({ index, player, instance: 'i' });
+  for (const [firstPseq, lastPseq] of gaps) writer.addGap({ producer: 0, firstPseq, lastPseq, reason: 'test' });
+  for (const [index, { producer = 0, time, pseq }] of steps.entries()) {
+    const body = new ByteWriter();
+    // After a hole nothing that was learned before it counts: it may have been lost.
+    if (pseq > (pseqs[producer] ?? 0) + 1) vocabularies[producer] = new Vocabulary(JSON_PROFILE);
+    pseqs[producer] = pseq;
+    const vocabulary = vocabularies[producer] as Vocabulary;
+    const change = { form: 'keyframe', entries: [['count', index]] } as const;
+    encodeBody(
+      body,
+      vocabulary,
+      { event: { type: 'move', data: { index } }, change },
+      { learn: true, editEnd: () => 0 },
+    );
+    const entry: TimelineEntry = { seq: index + 1, producer, pseq, time, hlc: 0, stamp: time, body: body.take() };
+    await writer.add(entry);
+    if (index === 1) writer.addCheckpoint('second', entry);
+  }
+  await writer.finish();
+  return sink.bytes();
+}
+
+async function problemsOf(bytes: Uint8Array): Promise<string[]> {
+  const { problems } = await verifyRecording(new BytesSource(bytes));
+  return problems.map(({ where, message }) => `${where}: ${message}`);
+}
+
+const STEPS: readonly Step[] = [
+  { time: 100, pseq: 1 },
+  { time: 200, pseq: 2 },
+  { time: 200, pseq: 1, producer: 1 },
+  { time: 300, pseq: 3 },
+];
+
+describe('verify', () => {
+  let intact: Uint8Array;
+  beforeAll(async () => {
+    intact = await written(STEPS);
+  });
+
+  test('[R4] compares every state of which a hash was recorded', async () => {
+    const report = await verifyRecording(new BytesSource(intact));
+    // One at the checkpoint, two at the end.
+    expect(report).toMatchObject({ intact: true, complete: true, events: 4, checkpoints: 1, statesChecked: 3 });
+  });
+
+  test('[R3] finds every flipped bit', async () => {
+    const missed: number[] = [];
+    for (let at = 0; at < intact.length * 8; at++) {
+      const bytes = Uint8Array.from(intact);
+      bytes[at >> 3] = (bytes[at >> 3] ?? 0) ^ (1 << (at & 7));
+      if (await isBelieved(bytes)) missed.push(at);
+    }
+    expect(missed).toEqual([]);
+  });
+
+  test('[R3] finds every truncation', async () => {
+    for (let length = 0; length < intact.length; length++) {
+      expect(await isBelieved(intact.subarray(0, length)), `first ${length} bytes`).toBe(false);
+    }
+  });
+
+  test('[T3] finds events that are out of order', async () => {
+    const swapped = [STEPS[0], STEPS[1], STEPS[3], STEPS[2]] as Step[];
+    expect(await problemsOf(await written(swapped))).toEqual([
+      'event 4 of player bob: it does not come after event 3 in the order of the timeline (T3)',
+    ]);
+  });
+
+  test('[W2] finds an event that is there twice', async () => {
+    const twice = [...STEPS, { time: 400, pseq: 3 }];
+    expect(await problemsOf(await written(twice))).toEqual([
+      'event 5 of player ann: its number 3 comes after number 3 of the same producer',
+    ]);
+  });
+
+  test('[W6] finds a hole that no gap states, and none in one that is stated', async () => {
+    const holed = [...STEPS, { time: 400, pseq: 7 }];
+    expect(await problemsOf(await written(holed))).toEqual([
+      'event 5 of player ann: numbers 4 to 6 of its producer are missing, and no gap says so',
+    ]);
+    const stated = await written(holed, [[4, 6]]);
+    expect(await verifyRecording(new BytesSource(stated))).toMatchObject({ intact: true, complete: false });
+  });
+});
+
+/** True if a damaged file passes for intact. */
+async function isBelieved(bytes: Uint8Array): Promise<boolean> {
+  try {
+    return (await verifyRecording(new BytesSource(bytes))).intact;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,109 @@
+import { EventType, type GameEvent, PlayClock } from '@gametape/shared';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+const END = 60;
+const anyEvent: fc.Arbitrary<GameEvent> = fc.oneof(
+  fc.constantFrom(0, 0, 1, 2).map((speed) => ({ type: EventType.SPEED_CHANGE, data: { speed } })),
+  fc.constant({ type: EventType.PLAYER_LEAVE, data: { reason: 'left' } }),
+  fc.constant({ type: EventType.KEYSTROKE, data: { char: 'a', modifiers: [] } }),
+);
+const anyTimeline = fc
+  .array(fc.tuple(fc.nat({ max: END }), fc.constantFrom('ada', 'bob', 'eve'), anyEvent), { maxLength: 25 })
+  .map((events) => events.toSorted(([a], [b]) => a - b));
+
+describe('play time', () => {
+  test('[T7] is the room time that was not paused by anybody', () => {
+    fc.assert(
+      fc.property(anyTimeline, (events) => {
+        const clock = new PlayClock();
+        for (const event of events) clock.observe(...event);
+        const ticks = runningTicks(events);
+        const playTimes = Array.from({ length: END + 1 }, (_, time) => ticks.slice(0, time).filter(Boolean).length);
+        expect(playTimes.map((_, time) => clock.playTime(time))).toEqual(playTimes);
+        for (const [time, playTime] of playTimes.entries()) {
+          expect(clock.roomTime(playTime)).toBe(Math.min(time, playTimes.indexOf(playTime)));
+        }
+        expectPauses(clock.pauses(END), ticks);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('[T7] is the same from the pauses that were noted, and from those and the pause that lasts', () => {
+    fc.assert(
+      fc.property(anyTimeline, fc.nat({ max: 25 }), (events, taken) => {
+        const clock = new PlayClock();
+        for (const event of events.slice(0, taken)) clock.observe(...event);
+        const resumed = new PlayClock(clock.pauses(clock.paused?.since ?? END), clock.paused);
+        for (const event of events.slice(taken)) {
+          clock.observe(...event);
+          resumed.observe(...event);
+        }
+        const finished = new PlayClock(clock.pauses(END));
+        for (let time = 0; time <= END; time++) {
+          expect(resumed.playTime(time)).toBe(clock.playTime(time));
+          expect(finished.playTime(time)).toBe(clock.playTime(time));
+        }
+        expect(resumed.paused).toEqual(clock.paused);
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('[T7] the pauses up to a moment end there', () => {
+    const clock = new PlayClock([
+      [10, 20],
+      [30, 40],
+    ]);
+    expect(clock.pauses(35)).toEqual([
+      [10, 20],
+      [30, 35],
+    ]);
+    expect(clock.pauses(30)).toEqual([[10, 20]]);
+    expect(clock.pauses(5)).toEqual([]);
+  });
+
+  test('[T6] an event that comes late into a pause that is over stops time only once', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, player: string, to: number) =>
+      clock.observe(time, player, { type: EventType.SPEED_CHANGE, data: { speed: to } });
+    speed(10, 'ada', 0);
+    speed(50, 'ada', 1);
+    speed(20, 'bob', 0);
+    speed(60, 'bob', 1);
+    expect(clock.pauses(100)).toEqual([
+      [10, 50],
+      [50, 60],
+    ]);
+    expect(clock.playTime(100)).toBe(50);
+  });
+
+  test('[T7] costs little after a hundred thousand pauses', () => {
+    const clock = new PlayClock(Array.from({ length: 100_000 }, (_, index) => [index * 10, index * 10 + 5]));
+    const start = performance.now();
+    for (let time = 0; time < 1_000_000; time += 10) {
+      if (clock.playTime(time + 7) !== time / 2 + 2) throw new Error(`wrong at ${time}`);
+    }
+    expect(performance.now() - start).toBeLessThan(2_000);
+  });
+});
+
+/** For each tick from one time to the next whether the room runs, told by the events one at a time. */
+function runningTicks(events: readonly (readonly [number, string, GameEvent])[]): boolean[] {
+  return Array.from({ length: END }, (_, tick) => {
+    const paused = new Set<string>();
+    for (const [time, player, { type, data }] of events) {
+      if (time > tick) break;
+      if (type === EventType.SPEED_CHANGE && data.speed === 0) paused.add(player);
+      else if (type === EventType.SPEED_CHANGE || type === EventType.PLAYER_LEAVE) paused.delete(player);
+    }
+    return paused.size === 0;
+  });
+}
+
+function expectPauses(pauses: readonly (readonly [number, number])[], ticks: readonly boolean[]): void {
+  const running = ticks.map(() => true);
+  for (const [from, to] of pauses) running.fill(false, from, to);
+  expect(running).toEqual(ticks);
+}
