@@ -16,7 +16,8 @@ import {
   readLmspRecording,
 } from '@gametape/shared/lmsp';
 import { expect, test } from 'vitest';
-import { chunksOf, collect, failureOf, openBytes, RECORDING_ID, seededRandom } from './session-maker.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { chunksOf, collect, failureOf, openBytes, RECORDING_ID } from './session-maker.ts';
 
 const TOP = {
   version: '1.0.0',

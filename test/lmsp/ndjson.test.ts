@@ -1,7 +1,8 @@
 import { BytesSink, EventType, isGametapeError, type RecordingReader, type State } from '@gametape/shared';
 import { emptyGameState, importNdjson, lmspEvents, ndjsonLines, readNdjson } from '@gametape/shared/lmsp';
 import { expect, test } from 'vitest';
-import { chunksOf, collect, failureOf, openBytes, RECORDING_ID, SessionMaker, seededRandom } from './session-maker.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { chunksOf, collect, failureOf, openBytes, RECORDING_ID, SessionMaker } from './session-maker.ts';
 
 test('[L2] lines of JSON give back every event, state and checkpoint', async () => {
   const reader = await makeSession();

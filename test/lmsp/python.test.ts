@@ -13,8 +13,9 @@ import {
   ndjsonLines,
 } from '@gametape/shared/lmsp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { seededRandom } from '../support/seeded-random.ts';
 import { askSeed, hasSeed } from './seed-side.ts';
-import { chunksOf, collect, openBytes, RECORDING_ID, SessionMaker, seededRandom } from './session-maker.ts';
+import { chunksOf, collect, openBytes, RECORDING_ID, SessionMaker } from './session-maker.ts';
 
 const SESSIONS = 30;
 

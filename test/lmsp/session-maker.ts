@@ -114,12 +114,3 @@ export async function failureOf(run: () => unknown): Promise<string> {
 export async function openBytes(sink: BytesSink): Promise<RecordingReader> {
   return RecordingReader.open(new BytesSource(sink.bytes()));
 }
-
-/** Numbers in [0, 1) that a seed decides: Lehmer's generator. */
-export function seededRandom(seed: number): () => number {
-  let state = (seed % 2_147_483_646) + 1;
-  return () => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state / 2_147_483_647;
-  };
-}
