@@ -10,6 +10,7 @@ import {
   type ErrorCode,
   GametapeError,
   type Hello,
+  isGametapeError,
   LIMITS,
   SUBPROTOCOL,
   type UpMessage,
@@ -21,9 +22,13 @@ import type { Platform, Socket } from './platform/platform.ts';
 
 /** A connection that lived this long starts its backoff over. */
 const STABLE_UPTIME_MS = 5_000;
+/** One that was at least welcomed waits no longer than at this attempt: a relay that starts anew may be back already. */
+const ATTEMPT_AFTER_WELCOME = 2;
 const DEFAULT_SILENCE_MS = 15_000;
 /** Bytes the socket may hold back before nothing more is given to it. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** Longest message of a relay: a snapshot holds the states of all players of a room. */
+const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
 
 export interface ConnectionHandlers {
   /** The hello of the next attempt: it names where to go on from. */
@@ -33,6 +38,8 @@ export interface ConnectionHandlers {
   welcome(welcome: Welcome): void;
   message(message: DownMessage): void;
   status(status: ConnectionStatus): void;
+  /** What was shown so far is of no use any more: the next hello must not go on from it. */
+  outOfStep(): void;
   /** The connection is over for good; `error` says why, undefined if it was meant. */
   over(error: GametapeError | undefined): void;
 }
@@ -50,7 +57,7 @@ export class Connection {
   readonly #url: string;
   readonly #platform: Platform;
   readonly #handlers: ConnectionHandlers;
-  #chunks = new ChunkAssembler();
+  #chunks = new ChunkAssembler(MAX_MESSAGE_BYTES);
   #socket: Socket | undefined;
   #status: ConnectionStatus = 'connecting';
   #attempt = 0;
@@ -84,7 +91,7 @@ export class Connection {
     }
     socket.binaryType = 'arraybuffer';
     this.#socket = socket;
-    this.#chunks = new ChunkAssembler();
+    this.#chunks = new ChunkAssembler(MAX_MESSAGE_BYTES);
     this.#watch();
     socket.onopen = () => {
       if (socket !== this.#socket) return;
@@ -115,9 +122,10 @@ export class Connection {
     this.#lost(code, reason);
   }
 
-  close(): void {
+  /** Closes for good. `reason` is what whoever still waits is told. */
+  close(reason?: GametapeError): void {
     const socket = this.#socket;
-    this.#finish(undefined);
+    this.#finish(reason);
     socket?.close(1000);
   }
 
@@ -127,7 +135,7 @@ export class Connection {
       if (!(data instanceof ArrayBuffer)) throw new GametapeError('BAD_MESSAGE', 'expected a binary message, found text');
       this.#handle(decodeDownMessage(new Uint8Array(data)));
     } catch (error) {
-      if (!(error instanceof GametapeError)) throw error;
+      if (!isGametapeError(error)) throw error;
       this.restart(CloseCode.OUT_OF_STEP, error.code);
     }
   }
@@ -135,9 +143,14 @@ export class Connection {
   #handle(message: DownMessage): void {
     if (message.kind === 'chunk') {
       const whole = this.#chunks.add(message);
-      if (whole) this.#handle(decodeDownMessage(whole));
+      if (whole) this.#handleWhole(decodeDownMessage(whole));
       return;
     }
+    this.#handleWhole(message);
+  }
+
+  #handleWhole(message: DownMessage): void {
+    if (message.kind === 'chunk') throw new GametapeError('BAD_MESSAGE', 'a chunk inside of a chunk');
     if (message.kind === 'ping') {
       const received = this.#handlers.clock();
       this.send({ kind: 'pong', id: message.id, received, sent: this.#handlers.clock() });
@@ -167,12 +180,13 @@ export class Connection {
     this.#drop();
     const action = closeAction(code);
     if (action === 'stop') return this.#finish(stopError(code, reason));
+    if (code === CloseCode.OUT_OF_STEP || action === 'join afresh') this.#handlers.outOfStep();
     if (wasFirst) {
       const why = reason === '' ? 'no relay answers there' : reason;
       return this.#finish(new GametapeError('UNREACHABLE', `${this.#url}: ${why} (close code ${code})`));
     }
     const uptimeMs = (this.#platform.now() - this.#liveSince) / 1_000;
-    if (this.#status === 'live' && uptimeMs > STABLE_UPTIME_MS) this.#attempt = 0;
+    if (this.#status === 'live') this.#attempt = uptimeMs > STABLE_UPTIME_MS ? 0 : Math.min(this.#attempt, ATTEMPT_AFTER_WELCOME);
     this.#setStatus('reconnecting');
     const soon = action === 'resume now' && this.#attempt === 0;
     const random = (this.#platform.randomBytes(1)[0] as number) / 256;

@@ -3,6 +3,7 @@ import {
   type Crc32,
   type EventDown,
   EventType,
+  type GameEvent,
   GametapeError,
   PlayClock,
   ProducerContext,
@@ -40,6 +41,8 @@ export class RoomView {
   #epoch = 0;
   #seq = 0;
   #time = 0;
+  /** From the peer's own clock to room time, in microseconds; later than the truth by what a message takes. */
+  #offset = 0;
 
   constructor(crc32: Crc32) {
     this.#crc32 = crc32;
@@ -69,10 +72,14 @@ export class RoomView {
     return toSeconds(this.#clock.playTime(this.#time));
   }
 
-  /** Starts over unless the connection resumed: then the position goes on, in whatever epoch it now belongs to. */
-  welcome(welcome: Welcome): void {
+  /**
+   * Starts over unless the connection resumed: then the position goes on, in whatever epoch it now belongs to. `now` is the
+   * peer's own clock, in microseconds.
+   */
+  welcome(welcome: Welcome, now: number): void {
     this.#profile = profileNamed(welcome.profile);
     this.#epoch = welcome.epoch;
+    this.#offset = welcome.roomTime - now;
     this.#players.clear();
     for (const player of welcome.players) this.#players.set(player.id, player);
     if (welcome.resumption === 'resumed') return;
@@ -96,8 +103,21 @@ export class RoomView {
     }
   }
 
+  /** A producer is new, or has lost events: then its vocabulary starts over, and its state is what it was (D3). */
   producer({ index, player, instance }: ProducerNews): void {
-    this.#remember(new ProducerContext(this.#known(), { index, player, instance }));
+    const known = this.#contexts.get(index);
+    if (known?.instance === instance) known.restart();
+    else this.#remember(new ProducerContext(this.#known(), { index, player, instance }));
+  }
+
+  /** The next position that is named is one that no room knows: the answer to it is a snapshot. */
+  giveUpPosition(): void {
+    this.#epoch = 0;
+  }
+
+  /** This peer's own pauses are not shown to it: the play time of what the others do depends on them too (T7). */
+  observeOwn(now: number, player: string, event: GameEvent): void {
+    this.#clock.observe(now + this.#offset, player, event);
   }
 
   /** Applies one event. @throws GametapeError `BAD_MESSAGE`, `BAD_DELTA` when the view is out of step. */

@@ -7,6 +7,8 @@ export interface QueuedMessage {
   readonly bytes: Uint8Array;
   readonly firstPseq: number;
   readonly lastPseq: number;
+  /** Stamp of the event before the first, then of each event. A gap has only the former. */
+  readonly stamps: readonly number[];
   /** When it was queued, on the producer's clock, in microseconds. */
   readonly queuedAt: number;
 }
@@ -52,20 +54,21 @@ export class SendQueue {
     return this.#messages[low];
   }
 
-  /** True when holding on would need more than is allowed. */
-  isOverfull(now: number): boolean {
-    const oldest = this.#messages[this.#head];
+  /** True when holding on would need more than is allowed: too many bytes, or a message that was not sent for too long. */
+  isOverfull(now: number, sentPseq: number): boolean {
+    const oldest = this.after(sentPseq);
     return this.#bytes > MAX_BYTES || (oldest !== undefined && now - oldest.queuedAt > MAX_AGE_US);
   }
 
-  /** Drops everything after `acceptedPseq` and returns the range of events that is lost, if any. */
-  dropAfter(acceptedPseq: number): { firstPseq: number; lastPseq: number } | undefined {
-    const first = this.after(acceptedPseq);
+  /** Drops everything after `pseq`. Returns what is lost, if anything, and the stamp of the last event that is not. */
+  dropAfter(pseq: number): { firstPseq: number; lastPseq: number; stamp: number } | undefined {
+    const first = this.after(pseq);
     const last = this.#messages.at(-1);
     if (!first || !last) return undefined;
+    const stamp = first.stamps[Math.max(0, pseq - first.firstPseq + 1)] ?? (first.stamps.at(-1) as number);
     const from = this.#messages.indexOf(first);
     for (const { bytes } of this.#messages.slice(from)) this.#bytes -= bytes.length;
     this.#messages.length = from;
-    return { firstPseq: Math.max(first.firstPseq, acceptedPseq + 1), lastPseq: last.lastPseq };
+    return { firstPseq: pseq + 1, lastPseq: last.lastPseq, stamp };
   }
 }

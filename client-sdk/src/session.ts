@@ -32,6 +32,9 @@ const WINDOW_BYTES = 1024 * 1024;
 /** Bytes of events that travel in one message. */
 const BATCH_BYTES = LIMITS.messageBytes / 2;
 
+/** What ends a session. */
+type Request = { readonly kind: 'leave' } | { readonly kind: 'end'; readonly outcome: JsonObject };
+
 /** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with */
 export async function connectOn(platform: Platform, options: ConnectOptions): Promise<Session> {
   const session = new LiveSession(platform, options);
@@ -58,6 +61,8 @@ class LiveSession implements Session {
   /** Bodies that wait to be put into a message. */
   #batch: EventUp[] = [];
   #batchBytes = 0;
+  /** Stamp before the first event of the batch, then of each. */
+  #batchStamps: number[] = [];
   #recorded = 0;
   #accepted = 0;
   #stable = 0;
@@ -67,12 +72,17 @@ class LiveSession implements Session {
   #underWay = 0;
   #lastStamp = 0;
   #shown = 0;
-  #sentAt = Number.NEGATIVE_INFINITY;
+  #flushedAt = Number.NEGATIVE_INFINITY;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #flushQueued = false;
   #recordingId = '';
   /** What has been asked of the relay and is asked again after a reconnection. */
-  #request: { kind: 'leave' } | { kind: 'end'; outcome: JsonObject } | undefined;
+  #request: Request | undefined;
+  /** What is to be said once all events are sent: it names the last of them. */
+  #saysRequest = false;
+  #saysFinal = false;
+  /** The relay has asked for what is left: nothing more is recorded (W6). */
+  #isEnding = false;
   #closed: GametapeError | undefined;
   #summary: SessionSummary | undefined;
 
@@ -86,7 +96,8 @@ class LiveSession implements Session {
     this.#instance = hex(platform.randomBytes(8));
     this.#producer = new Producer(this.#profile, platform.compression.crc32);
     const state = options.state ?? this.#profile.initialState?.(options.player);
-    this.#helloState = state ? this.#producer.begin(state) : new Uint8Array(0);
+    if (state) this.#producer.begin(state);
+    this.#helloState = state ? this.#producer.encode(undefined, 0) : new Uint8Array(0);
     this.#view = new RoomView(platform.compression.crc32);
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
@@ -94,6 +105,7 @@ class LiveSession implements Session {
       welcome: (welcome) => this.#welcome(welcome),
       message: (message) => this.#receive(message),
       status: (status) => this.#connectionStatus(status),
+      outOfStep: () => this.#view.giveUpPosition(),
       over: (error) => this.#over(error),
     });
     this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
@@ -104,7 +116,7 @@ class LiveSession implements Session {
   }
 
   get state(): State {
-    return this.#producer.state.toJson();
+    return this.#producer.state;
   }
 
   get players(): Session['players'] {
@@ -173,6 +185,7 @@ class LiveSession implements Session {
     const stamp = this.#stamp();
     this.#producer.followClock(speed > 0, stamp);
     this.#recordAt(stamp, { type: EventType.SPEED_CHANGE, data: { speed } });
+    this.#view.observeOwn(stamp, this.player, { type: EventType.SPEED_CHANGE, data: { speed } });
   }
 
   async stable(): Promise<void> {
@@ -184,19 +197,17 @@ class LiveSession implements Session {
   async leave(): Promise<void> {
     if (this.#closed || this.#summary) return;
     await this.stable();
-    this.#request = { kind: 'leave' };
+    this.#checkOpen();
     const left = this.#waiters.closed();
-    this.#sendRequest();
+    this.#ask({ kind: 'leave' });
     await left;
   }
 
   async end(outcome: JsonObject = {}): Promise<SessionSummary> {
     if (this.#summary) return this.#summary;
-    this.#checkOpen();
-    this.#flush();
-    this.#request = { kind: 'end', outcome };
+    if (!this.#isEnding) this.#checkOpen();
     const ended = this.#waiters.ended();
-    this.#sendRequest();
+    this.#ask({ kind: 'end', outcome });
     return await ended;
   }
 
@@ -207,9 +218,7 @@ class LiveSession implements Session {
   #open(timeoutMs: number): Promise<void> {
     const opened = this.#waiters.opened();
     const timer = setTimeout(() => {
-      const error = new GametapeError('TIMED_OUT', `${this.#options.url}: no welcome after ${timeoutMs} ms`);
-      this.#connection.close();
-      this.#waiters.failAll(error);
+      this.#connection.close(new GametapeError('TIMED_OUT', `${this.#options.url}: no welcome after ${timeoutMs} ms`));
     }, timeoutMs);
     this.#connection.open();
     return opened.finally(() => clearTimeout(timer));
@@ -236,11 +245,17 @@ class LiveSession implements Session {
 
   #welcome(welcome: Welcome): void {
     this.#recordingId = welcome.recordingId;
-    this.#view.welcome(welcome);
+    this.#view.welcome(welcome, this.#clock());
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#accepted = Math.max(this.#accepted, welcome.lastPseq);
+    this.#waiters.accept(this.#accepted);
+    // A relay that was started anew knows neither what this player was shown nor that the room was to end.
+    this.#shown = 0;
+    this.#isEnding = false;
+    this.#saysFinal = false;
+    this.#saysRequest = this.#request !== undefined;
     this.#resendFrom(welcome.lastPseq);
-    if (this.#view.epoch > 0) this.#waiters.open();
+    this.#waiters.open();
   }
 
   #receive(message: DownMessage): void {
@@ -261,6 +276,7 @@ class LiveSession implements Session {
         this.#acks(message.acks);
         return;
       case 'expect':
+        this.#saysRequest = this.#request !== undefined;
         this.#resendFrom(message.pseq - 1);
         return;
       case 'need-keyframe':
@@ -272,8 +288,9 @@ class LiveSession implements Session {
         return;
       }
       case 'ending':
+        this.#isEnding = true;
+        this.#saysFinal = true;
         this.#flush();
-        this.#connection.send({ kind: 'final', lastPseq: this.#recorded });
         return;
       case 'ended':
         this.#summary = message.summary;
@@ -316,7 +333,9 @@ class LiveSession implements Session {
 
   #add(body: Uint8Array, stamp: number): void {
     this.#recorded++;
+    if (this.#batch.length === 0) this.#batchStamps = [this.#lastStamp];
     this.#batch.push({ stampDelta: stamp - this.#lastStamp, body });
+    this.#batchStamps.push(stamp);
     this.#batchBytes += body.length;
     this.#lastStamp = stamp;
     if (this.#batchBytes >= BATCH_BYTES) this.#packBatch();
@@ -328,7 +347,7 @@ class LiveSession implements Session {
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     const intervalMs = this.#options.flushMs ?? DEFAULT_FLUSH_MS;
-    const waitMs = this.#sentAt / 1_000 + intervalMs - this.#platform.now() / 1_000;
+    const waitMs = this.#flushedAt / 1_000 + intervalMs - this.#platform.now() / 1_000;
     if (waitMs <= 0) queueMicrotask(() => this.#flush());
     else this.#flushTimer = setTimeout(() => this.#flush(), waitMs);
   }
@@ -337,11 +356,10 @@ class LiveSession implements Session {
     clearTimeout(this.#flushTimer);
     this.#flushQueued = false;
     if (this.#closed || this.#summary) return;
+    this.#flushedAt = this.#platform.now();
     if (this.#producer.hasPending) {
       const stamp = this.#stamp();
-      this.#recorded++;
-      this.#batch.push({ stampDelta: stamp - this.#lastStamp, body: this.#producer.encode(undefined, stamp) });
-      this.#lastStamp = stamp;
+      this.#add(this.#producer.encode(undefined, stamp), stamp);
     }
     this.#packBatch();
     this.#sendQueued();
@@ -353,18 +371,22 @@ class LiveSession implements Session {
     const shown = this.#view.seq === this.#shown ? undefined : { shown: this.#view.seq };
     const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, events: this.#batch });
     this.#shown = this.#view.seq;
-    this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, queuedAt: this.#platform.now() });
+    const queuedAt = this.#platform.now();
+    this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt });
     this.#batch = [];
     this.#batchBytes = 0;
-    if (this.#queue.isOverfull(this.#platform.now())) this.#giveUp(this.#accepted, 'the connection was away for too long');
+    // What was sent may have arrived, and is kept: the relay will say.
+    const isOverfull = this.#queue.isOverfull(queuedAt, this.#sent);
+    if (isOverfull) this.#giveUp(this.#sent, 'the connection was away for too long');
   }
 
   #sendQueued(): void {
     while (this.#connection.isWritable && this.#underWay < WINDOW_BYTES) {
       const message = this.#queue.after(this.#sent);
-      if (!message) return;
+      if (!message) return this.#sayLast();
+      // What the relay asks for is not held any more: it has lost what it called stable.
+      if (message.firstPseq > this.#sent + 1) return this.#giveUp(this.#sent, 'the relay has lost earlier events');
       this.#connection.sendBytes(message.bytes);
-      this.#sentAt = this.#platform.now();
       this.#underWay += message.bytes.length;
       this.#sent = message.lastPseq;
     }
@@ -373,32 +395,45 @@ class LiveSession implements Session {
   #resendFrom(pseq: number): void {
     this.#sent = pseq;
     this.#underWay = 0;
-    queueMicrotask(() => {
-      this.#sendQueued();
-      this.#sendRequest();
-    });
+    // The connection is live only after its welcome is dealt with.
+    queueMicrotask(() => this.#sendQueued());
   }
 
   /** Drops every event after `pseq`: a gap that the recording states (W3), and a keyframe after it (D3). */
   #giveUp(pseq: number, reason: string): void {
     this.#packBatch();
-    const gap = this.#queue.dropAfter(pseq);
-    if (!gap) return;
-    const lost = gap.lastPseq - gap.firstPseq + 1;
-    this.#lost += lost;
-    this.#queue.add({ bytes: encodeMessage({ kind: 'gap', ...gap, reason }), ...gap, queuedAt: this.#platform.now() });
+    const dropped = this.#queue.dropAfter(pseq);
+    if (!dropped) return;
+    const { firstPseq, lastPseq, stamp } = dropped;
+    const bytes = encodeMessage({ kind: 'gap', firstPseq, lastPseq, reason });
+    this.#queue.add({ bytes, firstPseq, lastPseq, stamps: [stamp], queuedAt: this.#platform.now() });
+    // The next stamp is relative to the last one that the relay knows.
+    this.#lastStamp = stamp;
     this.#producer.restart();
-    this.#resendFrom(gap.firstPseq - 1);
+    this.#resendFrom(pseq);
     this.#scheduleFlush();
-    const message = `${lost} events (${gap.firstPseq} to ${gap.lastPseq}) were dropped: ${reason}`;
-    this.#emitter.emit('error', new GametapeError('EVENTS_LOST', message));
+    const lost = lastPseq - pseq;
+    this.#lost += lost;
+    const message = `${lost} events (${firstPseq} to ${lastPseq}) were dropped: ${reason}`;
+    const error = new GametapeError('EVENTS_LOST', message);
+    this.#waiters.lose(lastPseq, error);
+    this.#emitter.emit('error', error);
   }
 
-  #sendRequest(): void {
-    if (this.#connection.status !== 'live' || !this.#request) return;
+  #ask(request: Request): void {
+    this.#request = request;
+    this.#saysRequest = true;
+    this.#flush();
+  }
+
+  /** All events are sent: what has waited for that names the last of them. */
+  #sayLast(): void {
     const lastPseq = this.#recorded;
-    if (this.#request.kind === 'leave') this.#connection.send({ kind: 'leave', lastPseq });
-    else this.#connection.send({ kind: 'end', lastPseq, outcome: this.#request.outcome });
+    if (this.#batch.length > 0) return;
+    if (this.#saysFinal) this.#connection.send({ kind: 'final', lastPseq });
+    this.#saysFinal = false;
+    if (this.#saysRequest && this.#request) this.#connection.send({ ...this.#request, lastPseq });
+    this.#saysRequest = false;
   }
 
   #connectionStatus(status: ConnectionStatus): void {
@@ -417,6 +452,7 @@ class LiveSession implements Session {
     if (this.#summary) throw new GametapeError('SESSION_CLOSED', `room ${this.room} has ended`);
     if (this.#closed) throw new GametapeError('SESSION_CLOSED', this.#closed.message, { cause: this.#closed });
     if (this.#request) throw new GametapeError('SESSION_CLOSED', `the session of ${this.player} is about to ${this.#request.kind}`);
+    if (this.#isEnding) throw new GametapeError('SESSION_CLOSED', `room ${this.room} is about to end`);
   }
 
   /** Whole microseconds since this instance started. */

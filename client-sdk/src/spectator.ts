@@ -43,11 +43,12 @@ class Spectator implements Live {
       clock: () => Math.round(platform.now()),
       welcome: (welcome) => {
         this.#recordingId = welcome.recordingId;
-        this.#view.welcome(welcome);
+        this.#view.welcome(welcome, platform.now());
         if (welcome.resumption === 'resumed') this.#ready();
       },
       message: (message) => this.#receive(message),
       status: (status) => this.#emitter.emit('status', status),
+      outOfStep: () => this.#view.giveUpPosition(),
       over: (error) => this.#over(error),
     });
     this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
@@ -84,8 +85,8 @@ class Spectator implements Live {
   #open(timeoutMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#connection.close();
-        reject(new GametapeError('TIMED_OUT', `${this.#options.url}: no snapshot of ${this.room} after ${timeoutMs} ms`));
+        const message = `${this.#options.url}: no snapshot of ${this.room} after ${timeoutMs} ms`;
+        this.#connection.close(new GametapeError('TIMED_OUT', message));
       }, timeoutMs);
       const done = () => clearTimeout(timer);
       this.#settle = {

@@ -51,6 +51,13 @@ export class Waiters {
     this.#stable = release(this.#stable, pseq);
   }
 
+  /** The events up to `lastPseq` that are not accepted yet never will be. */
+  lose(lastPseq: number, error: GametapeError): void {
+    const lost = this.#accepted.filter((waiter) => waiter.pseq <= lastPseq);
+    this.#accepted = this.#accepted.filter((waiter) => waiter.pseq > lastPseq);
+    for (const waiter of lost) waiter.reject(error);
+  }
+
   /** False if nobody waits for that event. */
   refuse(pseq: number, error: GametapeError): boolean {
     const refused = this.#accepted.filter((waiter) => waiter.pseq === pseq);

@@ -9,4 +9,5 @@ export { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
 export { type FinalizeJob, finalize } from './recording/finalize.ts';
 export { RecordingStore } from './recording/recording-store.ts';
 export { timelineOrder } from './recording/timeline-order.ts';
+export { type VerifyReport, verifyRecording } from './recording/verify.ts';
 export { type Relay, startRelay } from './relay.ts';

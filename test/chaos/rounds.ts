@@ -1,119 +1,146 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, type Session } from '@gametape/client-sdk';
+import type { Hello } from '@gametape/shared';
 import { RawClient } from '../support/raw-client.ts';
-import type { RelayProcess } from '../support/relay.ts';
+import { type Recording, RelayProcess, readRecording } from '../support/relay.ts';
+import { waitFor, within } from '../support/wait-for.ts';
 
-/** Longest life of a relay between two kills, and longest pause before it is started again. */
-const MAX_LIFE_MS = 500;
-const MAX_PAUSE_MS = 80;
-/** What a typist has under way at most: a few hundred events, so that a kill always hits some. */
-const MAX_PENDING_BYTES = 16 * 1024;
-const GHOST_EVENTS = 5;
-
-export type Random = () => number;
-
-/** One player's own log of everything it recorded, and its session. */
-export interface Typist {
-  readonly room: string;
-  readonly player: string;
-  readonly session: Session;
-  readonly log: { readonly type: string; readonly data: unknown }[];
-  /** Resolves when it has stopped typing. */
-  readonly stopped: Promise<void>;
-}
-
-/** A player that was told that its events are accepted, and then was never seen again. */
-export interface Ghost {
-  readonly room: string;
-  readonly player: string;
-  readonly messages: readonly string[];
-}
+const ROOMS = 2;
+const PLAYERS = 3;
+/** A relay lives this long under load before it is killed, at most. */
+const LONGEST_LIFE_MS = 700;
+/** What the SDK's backoff may come to. */
+const RETURN_LIMIT_MS = 20_000;
 
 export interface ChaosOptions {
-  readonly relay: RelayProcess;
-  readonly rooms: readonly string[];
-  readonly playersPerRoom: number;
-  /** Room whose ghosts leave accepted events behind. */
-  readonly hauntedRoom: string;
   readonly rounds: number;
-  readonly random: Random;
+  readonly seed: number;
+  readonly say?: (line: string) => void;
 }
 
-/** Kills the relay at random moments while everybody types, and starts it again. Everybody is connected at the end. */
-export async function runRounds(options: ChaosOptions): Promise<{ typists: Typist[]; ghosts: Ghost[] }> {
-  const { relay, rooms, playersPerRoom, rounds, random, hauntedRoom } = options;
-  const isOver = { value: false };
+/** What a room's players say they did, and what its recording says. */
+export interface RoomOutcome {
+  readonly room: string;
+  readonly players: readonly { readonly id: string; readonly log: readonly number[]; readonly state: unknown }[];
+  /** What was accepted of a player that never came back; only one room has such a player. */
+  readonly lost: { readonly id: string; readonly accepted: readonly string[] } | undefined;
+  readonly complete: boolean;
+  readonly recording: Recording;
+}
+
+/**
+ * Kills the real relay at seeded random moments while players of two rooms type as fast as they can, starts it again, lets
+ * everybody come back by themselves, and ends the rooms.
+ */
+export async function runRounds({ rounds, seed, say = () => {} }: ChaosOptions): Promise<RoomOutcome[]> {
+  const random = seededRandom(seed);
+  const dataDir = await mkdtemp(join(tmpdir(), 'gametape-chaos-'));
+  const relay = await RelayProcess.start(dataDir);
   const typists: Typist[] = [];
-  for (const room of rooms) {
-    for (let i = 0; i < playersPerRoom; i++)
-      typists.push(await startTypist(relay.wsUrl, { room, player: `p${i}`, random, isOver }));
-  }
-  const ghosts: Ghost[] = [];
-  for (let round = 0; round < rounds; round++) {
-    ghosts.push(await haunt(relay.wsUrl, { room: hauntedRoom, player: `ghost-${round}` }));
-    await pass(random() * MAX_LIFE_MS);
-    await relay.kill();
-    await pass(random() * MAX_PAUSE_MS);
-    await relay.start();
-  }
-  isOver.value = true;
-  await Promise.all(typists.map(({ stopped }) => stopped));
-  await Promise.all(typists.map(({ session }) => session.stable()));
-  return { typists, ghosts };
-}
-
-async function startTypist(
-  url: string,
-  { room, player, random, isOver }: { room: string; player: string; random: Random; isOver: { value: boolean } },
-): Promise<Typist> {
-  const session = await connect({ url, room, player, profile: 'json', state: { text: '', keys: 0 }, flushMs: 4 });
-  const log: Typist['log'] = [];
-  const record = (type: string, data: Record<string, string | number>) => {
-    log.push({ type, data });
-    session.record({ type, data });
-  };
-  const type = async () => {
-    let length = 0;
-    for (let keys = 1; !isOver.value; keys++) {
-      const at = Math.floor(random() * (length + 1));
-      const remove = random() < 0.3 ? Math.min(length - at, 3) : 0;
-      const insert = random() < 0.8 ? 'añ😀\n'.slice(0, 1 + Math.floor(random() * 2)) : '';
-      session.edit('text', { at, remove, insert });
-      session.set('keys', keys);
-      length += insert.length - remove;
-      record('key', { keys, insert });
-      if (keys % 97 === 0) record(`only-${keys}`, { keys });
-      if (session.status.pendingBytes > MAX_PENDING_BYTES) await statusChange(session, isOver);
-      else if (keys % 2 === 0) await turn();
+  try {
+    const haunted = roomNames().at(-1) as string;
+    const lost = await acceptAndVanish(relay, haunted);
+    for (const room of roomNames()) {
+      for (let i = 0; i < PLAYERS; i++) typists.push(await Typist.start(relay.wsUrl, room, `p${i}`));
     }
-  };
-  return { room, player, session, log, stopped: type() };
+    for (let round = 1; round <= rounds; round++) {
+      const lifeMs = Math.round(random() * LONGEST_LIFE_MS);
+      const diesAt = performance.now() + lifeMs;
+      await waitFor('the moment of death', () => performance.now() >= diesAt, LONGEST_LIFE_MS + 1_000);
+      await relay.kill();
+      await relay.start();
+      await waitFor('everybody to be back', () => typists.every(({ isBack }) => isBack), RETURN_LIMIT_MS);
+      const recorded = typists.reduce((sum, { log }) => sum + log.length, 0);
+      say(`round ${round} of ${rounds}: killed after ${lifeMs} ms, ${recorded} events so far`);
+    }
+    for (const typist of typists) typist.stop();
+    return await Promise.all(
+      roomNames().map(async (room): Promise<RoomOutcome> => {
+        const players = typists.filter((typist) => typist.session.room === room);
+        const [first] = players as [Typist, ...Typist[]];
+        const summary = await within(`${room} to end`, first.session.end(), RETURN_LIMIT_MS);
+        return {
+          room,
+          players: players.map(({ session, log }) => ({ id: session.player, log, state: session.state })),
+          lost: room === haunted ? lost : undefined,
+          complete: summary.complete,
+          recording: await readRecording(await readFile(relay.recordingPath(summary.recordingId))),
+        };
+      }),
+    );
+  } catch (error) {
+    throw new Error(`seed ${seed}: ${(error as Error).message}\nrelay: ${relay.log.slice(-3_000)}`, { cause: error });
+  } finally {
+    for (const typist of typists) typist.stop();
+    await relay.kill();
+    await rm(dataDir, { recursive: true, force: true });
+  }
 }
 
-/** A raw client: what the relay has accepted must not depend on anybody sending it again. */
-async function haunt(url: string, { room, player }: { room: string; player: string }): Promise<Ghost> {
-  const messages = Array.from({ length: GHOST_EVENTS }, (_, index) => `${player} says ${index}`);
-  const client = await RawClient.join(url, { room, player });
-  client.events(1, messages);
-  await client.accepted(GHOST_EVENTS, 15_000);
+/** A player that types as fast as its turn comes, and keeps a log of its own. */
+class Typist {
+  readonly session: Session;
+  readonly log: number[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #text = '';
+  #backAt = 0;
+
+  private constructor(session: Session) {
+    this.session = session;
+  }
+
+  static async start(url: string, room: string, player: string): Promise<Typist> {
+    const state = { text: '', n: 0 };
+    const typist = new Typist(await connect({ url, room, player, profile: 'json', state, flushMs: 2 }));
+    typist.#type();
+    return typist;
+  }
+
+  /** Something that was recorded on this connection is accepted. */
+  get isBack(): boolean {
+    const { connection, accepted, recorded } = this.session.status;
+    if (connection !== 'live') this.#backAt = recorded + 1;
+    return connection === 'live' && accepted >= this.#backAt;
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #type(): void {
+    const n = this.log.length + 1;
+    const char = String.fromCharCode(97 + (n % 26));
+    this.#text = this.#text.length < 500 ? this.#text + char : char;
+    this.session.record({ type: 'keystroke', data: { char, modifiers: [], n } }, { text: this.#text, n });
+    this.log.push(n);
+    this.#timer = setTimeout(() => this.#type(), 1);
+  }
+}
+
+/** A player of which nothing is ever heard again once its events are accepted. */
+async function acceptAndVanish(relay: RelayProcess, room: string): Promise<NonNullable<RoomOutcome['lost']>> {
+  const hello: Partial<Hello> = { room, player: 'lost' };
+  const client = await RawClient.join(relay.wsUrl, hello);
+  const accepted = Array.from({ length: 50 }, (_, i) => `last words ${i}`);
+  client.events(1, accepted);
+  await client.accepted(accepted.length);
   await client.vanish();
-  return { room, player, messages };
+  return { id: 'lost', accepted };
 }
 
-function statusChange(session: Session, isOver: { value: boolean }): Promise<void> {
-  return new Promise((resolve) => {
-    const off = session.on('status', ({ pendingBytes }) => {
-      if (pendingBytes > MAX_PENDING_BYTES && !isOver.value) return;
-      off();
-      resolve();
-    });
-  });
+function roomNames(): string[] {
+  return Array.from({ length: ROOMS }, (_, index) => `room-${index}`);
 }
 
-/** Lets time go by: the length of a relay's life is what is random here, nothing is waited for. */
-function pass(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** mulberry32: numbers from 0 to 1 that a seed repeats. */
+function seededRandom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
 }

@@ -56,7 +56,7 @@ export function addBots(program: Command): void {
     .command('bots')
     .summary('players that type recorded editing sessions')
     .description('Real SDK clients type editing traces into a room, one player per file, named after it.')
-    .requiredOption('--url <ws>', 'address of the relay')
+    .option('--url <ws>', 'address of the relay', 'ws://127.0.0.1:7600')
     .requiredOption('--room <id>', 'room to join', parseRoom)
     .requiredOption('--trace <file...>', 'editing traces')
     .option('--speed <factor>', 'divides every wait; "max" does not wait at all', parseSpeed, 1)

@@ -4,8 +4,9 @@ import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
 
 /**
- * The end of a room as a handshake (W6): every connected player is asked for what it still has, those that answered or did
- * not in time are taken leave of, and how much each had recorded is noted for the finished recording.
+ * The end of a room as a handshake (W6): every player is asked for what it still has, one that is away for a moment as soon
+ * as it is back. Those that answered or did not in time are taken leave of, and how much each had recorded is noted for the
+ * finished recording.
  */
 export class Ending {
   readonly #room: Room;
@@ -13,6 +14,7 @@ export class Ending {
   readonly #outcome: JsonObject;
   readonly #waiting: Set<Seat>;
   readonly #done: Promise<void>;
+  #timer: NodeJS.Timeout | undefined;
   #resolve: () => void = () => {};
 
   constructor(room: Room, membership: Membership, outcome: JsonObject) {
@@ -22,7 +24,7 @@ export class Ending {
     this.#done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#waiting = new Set(room.seats.filter(({ receiver, presence }) => receiver && presence === 'present'));
+    this.#waiting = new Set(room.seats.filter(({ presence }) => presence !== 'gone'));
     for (const { receiver } of this.#waiting) receiver?.send({ kind: 'ending' });
     if (this.#waiting.size === 0) this.#resolve();
   }
@@ -36,28 +38,37 @@ export class Ending {
       return;
     }
     seat.expected = lastPseq;
-    this.#settle(seat);
+    seat.isDone = true;
+    this.settle(seat);
   }
 
-  /** A player that is lost cannot answer any more. */
-  lose(seat: Seat): void {
-    this.#settle(seat);
+  /** A player is back from somewhere: it is asked, again if need be. */
+  ask(seat: Seat): void {
+    seat.isDone = false;
+    this.#waiting.add(seat);
+    seat.receiver?.send({ kind: 'ending' });
+  }
+
+  /** A player has answered, or is gone for good and cannot. */
+  settle(seat: Seat): void {
+    this.#waiting.delete(seat);
+    if (this.#waiting.size === 0) this.#resolve();
+  }
+
+  /** The relay stops before the room has ended: it goes on after the next start. */
+  abandon(): void {
+    clearTimeout(this.#timer);
   }
 
   /** Resolves when everything is in the recording's own file, with what finishing needs. */
   async complete(timeoutMs: number): Promise<EndRecord> {
-    const timer = setTimeout(this.#resolve, timeoutMs);
+    this.#timer = setTimeout(this.#resolve, timeoutMs);
     await this.#done;
-    clearTimeout(timer);
+    clearTimeout(this.#timer);
     for (const seat of this.#room.seats) this.#membership.remove(seat, 'ended');
     const end = { endedAt: this.#room.clock.now(), outcome: this.#outcome, expected: expectedByPlayer(this.#room.seats) };
     await this.#room.seal(end);
     return end;
-  }
-
-  #settle(seat: Seat): void {
-    this.#waiting.delete(seat);
-    if (this.#waiting.size === 0) this.#resolve();
   }
 }
 

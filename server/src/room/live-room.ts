@@ -30,7 +30,7 @@ export class LiveRoom {
     this.room = room;
     this.#options = options;
     this.#handlers = handlers;
-    this.membership = new Membership(room, options, () => this.#finishWhenIdle());
+    this.membership = new Membership(room, options, (seat) => this.#playerIsGone(seat));
   }
 
   get isEnding(): boolean {
@@ -39,8 +39,18 @@ export class LiveRoom {
 
   async addPlayer(hello: Hello, peer: Peer): Promise<Seat> {
     clearTimeout(this.#idleTimer);
-    const seat = await this.membership.addPlayer(hello, peer);
-    return seat;
+    try {
+      const seat = await this.membership.addPlayer(hello, peer, { isEnding: this.isEnding });
+      if (seat.receiver?.peer === peer) this.#ending?.ask(seat);
+      return seat;
+    } catch (error) {
+      // A player that was refused leaves no trace: neither a room that it would have opened, nor one that never ends.
+      if (this.room.seats.length === 0) {
+        this.stop();
+        this.#handlers.over();
+      } else if (this.membership.isEmpty) this.#finishWhenIdle();
+      throw error;
+    }
   }
 
   addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
@@ -49,11 +59,12 @@ export class LiveRoom {
 
   lose(seat: Seat, peer: Peer): void {
     this.membership.lose(seat, peer);
-    if (!seat.receiver) this.#ending?.lose(seat);
   }
 
   /** The player goes for good, once everything it recorded is stable. */
   async leave(seat: Seat, lastPseq: number): Promise<void> {
+    // Of a room that is over there is nothing left to leave: the end of the session is on its way.
+    if (this.room.isOver) return;
     if (seat.context.pseq < lastPseq) {
       seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
       return;
@@ -90,7 +101,14 @@ export class LiveRoom {
 
   stop(): void {
     clearTimeout(this.#idleTimer);
+    this.#ending?.abandon();
+    this.membership.stop();
     this.room.stop();
+  }
+
+  #playerIsGone(seat: Seat): void {
+    this.#ending?.settle(seat);
+    if (this.membership.isEmpty) this.#finishWhenIdle();
   }
 
   #finishWhenIdle(): void {

@@ -25,13 +25,14 @@ const PROTOCOL = 1;
 export class Membership {
   readonly #room: Room;
   readonly #options: RelayOptions;
-  readonly #onEmpty: () => void;
+  readonly #onGone: (seat: Seat) => void;
+  #isStopped = false;
 
-  /** `onEmpty` is called whenever the last player has gone. */
-  constructor(room: Room, options: RelayOptions, onEmpty: () => void) {
+  /** `onGone` is called whenever a player has gone for good. */
+  constructor(room: Room, options: RelayOptions, onGone: (seat: Seat) => void) {
     this.#room = room;
     this.#options = options;
-    this.#onEmpty = onEmpty;
+    this.#onGone = onGone;
   }
 
   get players(): PlayerInfo[] {
@@ -47,9 +48,10 @@ export class Membership {
   /**
    * Seats a player: at the place its instance had, or at a new one, which supersedes the one the player had (W9).
    *
-   * @throws GametapeError `PROFILE_MISMATCH`, `ROOM_FULL`, `BAD_STATE` and what else a hello can be wrong about
+   * @throws GametapeError `PROFILE_MISMATCH`, `ROOM_FULL`, `ROOM_ENDED`, `SUPERSEDED`, `BAD_STATE` and what else a hello
+   *   can be wrong about
    */
-  async addPlayer(hello: Hello, peer: Peer): Promise<Seat> {
+  async addPlayer(hello: Hello, peer: Peer, { isEnding }: { isEnding: boolean }): Promise<Seat> {
     const room = this.#room;
     const known = room.seats.find(({ context }) => context.instance === hello.instance);
     if (known && known.player !== hello.player) {
@@ -59,6 +61,12 @@ export class Membership {
       const found = `the room records the profile ${room.profile.name}, this player ${JSON.stringify(hello.profile)}`;
       throw new GametapeError('PROFILE_MISMATCH', found);
     }
+    if (known && room.currentSeats().every((seat) => seat !== known)) {
+      throw new GametapeError('SUPERSEDED', 'the player has connected from somewhere else since');
+    }
+    if (!known && isEnding) {
+      throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end; a new one opens after it`);
+    }
     const seat = known ?? this.#newSeat(hello);
     clearTimeout(seat.graceTimer);
     const old = seat.receiver;
@@ -67,6 +75,10 @@ export class Membership {
     old?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the same session has connected again');
     if (known) {
       known.estimate = new ClockEstimate(room.clock.now(), hello.clock);
+      // The demand for a keyframe may have been lost with the old socket: what does not fit will make it again.
+      known.awaitsGap = false;
+    }
+    if (known && !room.isOver) {
       if (known.presence === 'gone') room.join(known, { name: known.name ?? known.player });
       known.presence = 'present';
     }
@@ -101,7 +113,7 @@ export class Membership {
     // An old socket's end says nothing about the one that superseded it.
     if (seat.receiver?.peer !== peer) return;
     seat.receiver = undefined;
-    if (seat.presence !== 'present') return;
+    if (seat.presence !== 'present' || this.#isStopped) return;
     seat.presence = 'away';
     this.expectReturn(seat);
   }
@@ -119,7 +131,13 @@ export class Membership {
     seat.presence = 'gone';
     if (reason === 'left') seat.expected = seat.context.pseq;
     this.#room.leave(seat, reason);
-    if (this.isEmpty) this.#onEmpty();
+    this.#onGone(seat);
+  }
+
+  /** Nobody is waited for any more. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const { graceTimer } of this.#room.seats) clearTimeout(graceTimer);
   }
 
   #newSeat(hello: Hello): Seat {
@@ -154,7 +172,8 @@ export class Membership {
     const producers = room.seats.length;
     const roomTime = room.clock.now();
     const { paused } = room.playClock;
-    const pauses = room.playClock.pauses(Number.NEGATIVE_INFINITY);
+    // Those that are over: the one that lasts is told apart.
+    const pauses = room.playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER);
     // What the snapshot shows has to be in the journal first: a crash must not take back what was shown.
     await room.flushed();
     receiver.send({
@@ -175,7 +194,7 @@ export class Membership {
       pauses,
       ...(paused && { paused }),
     });
-    if (snapshot) receiver.send({ kind: 'snapshot', records: snapshot });
+    if (snapshot) receiver.sendSnapshot(snapshot);
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
     receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
     receiver.isReady = true;

@@ -20,6 +20,8 @@ export class Receiver {
   isReady = false;
   #lowest = 0;
   #lowestAt = 0;
+  /** Bytes of a snapshot that may still be on their way: a peer cannot be blamed for what it was just given. */
+  #snapshotBytes = 0;
 
   constructor(peer: Peer, producer: number) {
     this.peer = peer;
@@ -34,24 +36,29 @@ export class Receiver {
     for (const part of chunked(bytes)) this.peer.send(part);
   }
 
+  sendSnapshot(records: Uint8Array): void {
+    this.#snapshotBytes = records.length;
+    this.send({ kind: 'snapshot', records });
+  }
+
   /** Whether more may be sent now. Drops a peer that makes no progress. `now` is in microseconds. */
   keepsUp(now: number): boolean {
     const buffered = this.peer.bufferedBytes;
     if (buffered < SOFT_BYTES) {
       this.#lowest = 0;
+      this.#snapshotBytes = 0;
       return true;
     }
     if (this.#lowest === 0 || buffered < this.#lowest) {
       this.#lowest = buffered;
       this.#lowestAt = now;
     }
-    if (buffered > HARD_BYTES || now - this.#lowestAt > PROGRESS_US) this.drop();
+    if (buffered > HARD_BYTES + this.#snapshotBytes || now - this.#lowestAt > PROGRESS_US) this.drop();
     return false;
   }
 
-  /** Closes politely in vain and at once in fact: a peer that does not read does not see a close either. */
+  /** Nothing is sent any more, so that its backlog ends here; the transport drops a peer that does not read its close. */
   drop(): void {
     this.peer.close(CloseCode.SLOW, 'LIMIT_EXCEEDED: too slow to follow the room');
-    this.peer.terminate();
   }
 }

@@ -29,8 +29,15 @@ export class RecentEntries {
   add(item: RecentEntry): void {
     this.#items.push(item);
     this.#bytes += item.entry.body.length + OVERHEAD;
-    while (this.#bytes > MAX_BYTES || item.arrival - (this.#items[this.#start] as RecentEntry).arrival > MAX_AGE_US) {
-      this.#bytes -= (this.#items[this.#start] as RecentEntry).entry.body.length + OVERHEAD;
+  }
+
+  /** Forgets what is too old or too much, of the entries up to `shownSeq`: the others nobody has been shown yet. */
+  trim(shownSeq: number): void {
+    const newest = this.#items.at(-1)?.arrival ?? 0;
+    while (this.#firstSeq <= shownSeq) {
+      const { entry, arrival } = this.#items[this.#start] as RecentEntry;
+      if (this.#bytes <= MAX_BYTES && newest - arrival <= MAX_AGE_US) break;
+      this.#bytes -= entry.body.length + OVERHEAD;
       this.#start++;
       this.#firstSeq++;
     }

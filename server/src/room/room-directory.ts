@@ -36,6 +36,8 @@ export class RoomDirectory {
   readonly #rooms = new Map<string, LiveRoom>();
   /** Rooms that have ended and whose recording is not finished yet, by recording id. */
   readonly #finishing = new Map<string, LiveRoom>();
+  /** The same for rooms that had ended when the process stopped. */
+  readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
   readonly #afterFinish = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -75,8 +77,9 @@ export class RoomDirectory {
     return this.#open(this.#newRoom(hello));
   }
 
-  finished(recordingId: string): Promise<SessionSummary | undefined> {
-    return this.#deps.finished(recordingId);
+  /** The summary of a recording whose room is over, once it is finished. */
+  async finished(recordingId: string): Promise<SessionSummary | undefined> {
+    return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
   }
 
   /** Brings back every room that was not finished when the process stopped (J3). */
@@ -86,7 +89,7 @@ export class RoomDirectory {
       try {
         const { start, end } = await recoverRoom(journal, recordingId, compression);
         if (end) {
-          this.#track(this.#finishAgain(start, end));
+          this.#finishAgain(start, end);
           continue;
         }
         const live = this.#open(start);
@@ -103,8 +106,8 @@ export class RoomDirectory {
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const open = [...this.#rooms.values()].filter(({ isEnding }) => !isEnding);
-    await Promise.allSettled(open.map(({ room }) => room.seal()));
+    const open = [...this.#rooms.values()];
+    await Promise.allSettled(open.filter(({ isEnding }) => !isEnding).map(({ room }) => room.seal()));
     for (const live of open) live.stop();
     await Promise.allSettled(this.#afterFinish);
   }
@@ -122,8 +125,7 @@ export class RoomDirectory {
       headSeq: 0,
       recent: [],
       epochEnds: new Map(),
-      contexts: [],
-      present: new Set(),
+      producers: [],
       checkpoints: new Map(),
       playClock: new PlayClock(),
       events: 0,
@@ -163,12 +165,14 @@ export class RoomDirectory {
     if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
   }
 
-  async #finishAgain({ meta }: RoomStart, end: EndRecord): Promise<void> {
-    try {
-      await this.#deps.finish(meta, end);
-    } catch (error) {
-      this.#deps.log.error({ recordingId: meta.recordingId, reason: (error as Error).message }, 'finishing failed');
-    }
+  #finishAgain({ meta }: RoomStart, end: EndRecord): void {
+    const { recordingId } = meta;
+    const finished = this.#deps.finish(meta, end).catch((error: unknown) => {
+      this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
+      return undefined;
+    });
+    this.#finishingAgain.set(recordingId, finished);
+    this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
   }
 
   #track(work: Promise<void>): void {

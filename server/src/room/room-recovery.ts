@@ -14,7 +14,7 @@ import {
 } from '@gametape/shared';
 import type { Journal } from '../journal/journal.ts';
 import { RoomClock } from '../timeline/clock.ts';
-import type { RoomStart } from './room.ts';
+import type { RestoredProducer, RoomStart } from './room.ts';
 
 /** What a journal has of a recording that was not finished. */
 export interface RecoveredRoom {
@@ -31,11 +31,15 @@ export async function recoverRoom(journal: Journal, recordingId: string, compres
   const epochEnds = new Map<number, number>();
   const playClock = new PlayClock();
   const present = new Set<number>();
+  const firstSeqs = new Map<number, number>();
+  const expected = new Map<number, number>();
+  const restarts = new Set<number>();
+  const needKeyframe = new Set<number>();
   let end: EndRecord | undefined;
   let lastSealed: BlockLink | undefined;
   /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
   let sealing: BlockBuilder | undefined;
-  let recent: TimelineEntry[] = [];
+  let recent: { entry: TimelineEntry; restarts: boolean }[] = [];
   let [headSeq, events, lastTime] = [0, 0, 0];
   const contextOf = (producer: number): ProducerContext => {
     const known = contexts.get(producer);
@@ -44,6 +48,10 @@ export async function recoverRoom(journal: Journal, recordingId: string, compres
     const context = new ProducerContext(identity.profile, declared);
     contexts.set(producer, context);
     return context;
+  };
+  const skip = (producer: number): void => {
+    restarts.add(producer);
+    needKeyframe.add(producer);
   };
   const openSealing = (): BlockBuilder => {
     const epoch = Math.max(0, ...epochEnds.keys()) + 1;
@@ -68,26 +76,49 @@ export async function recoverRoom(journal: Journal, recordingId: string, compres
     }
     for (const entry of block.entries) {
       if (entry.seq <= headSeq) continue;
-      const context = contextOf(entry.producer);
-      const { event } = context.advance(entry, 'DAMAGED', compression.crc32);
+      const { producer } = entry;
+      const context = contextOf(producer);
+      if (entry.pseq > context.pseq + 1) skip(producer);
+      const { event, change } = context.advance(entry, 'DAMAGED', compression.crc32);
       if (!sealed) sealing?.add(entry);
+      // Entries are found by counting: what lies before a hole is of no use to anybody.
+      if (entry.seq > headSeq + 1) recent = [];
       headSeq = entry.seq;
       lastTime = Math.max(lastTime, entry.time);
-      recent.push(entry);
+      const isOwn = entry.stamp !== null;
+      recent.push({ entry, restarts: isOwn && restarts.delete(producer) });
+      if (isOwn && change) needKeyframe.delete(producer);
+      if (!firstSeqs.has(producer)) firstSeqs.set(producer, entry.seq);
       if (!event) continue;
       events++;
       playClock.observe(entry.time, context.player, event);
-      if (event.type === EventType.PLAYER_JOIN) present.add(entry.producer);
-      if (event.type === EventType.PLAYER_LEAVE) present.delete(entry.producer);
+      if (isOwn) continue;
+      if (event.type === EventType.PLAYER_JOIN) present.add(producer);
+      if (event.type === EventType.PLAYER_LEAVE) present.delete(producer);
+      if (event.type === EventType.PLAYER_LEAVE && event.data.reason === 'left') expected.set(producer, context.pseq);
+      else expected.delete(producer);
     }
-    for (const gap of block.gaps) contextOf(gap.producer).skipTo(gap.lastPseq);
+    for (const { producer, lastPseq } of block.gaps) {
+      if (lastPseq > contextOf(producer).pseq) skip(producer);
+      contextOf(producer).skipTo(lastPseq);
+    }
     for (const checkpoint of block.checkpoints) checkpoints.set(checkpoint.name, checkpoint);
     epochEnds.set(header.epoch, headSeq);
     end ??= block.end;
   }
   const { meta, profile } = identity;
   const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
-  const producers = Math.max(-1, ...identity.producers.keys()) + 1;
+  const count = Math.max(-1, ...identity.producers.keys()) + 1;
+  const producers = Array.from({ length: count }, (_, index): RestoredProducer => {
+    return {
+      context: contextOf(index),
+      isPresent: present.has(index),
+      firstSeq: firstSeqs.get(index) ?? headSeq + 1,
+      expected: expected.get(index) ?? null,
+      restarts: restarts.has(index),
+      needsKeyframe: needKeyframe.has(index),
+    };
+  });
   const start: RoomStart = {
     meta,
     profile,
@@ -97,9 +128,8 @@ export async function recoverRoom(journal: Journal, recordingId: string, compres
     journal: { journal, lastSealed, sealing: sealing ?? openSealing() },
     headSeq,
     recent,
-    present,
     epochEnds,
-    contexts: Array.from({ length: producers }, (_, index) => contextOf(index)),
+    producers,
     checkpoints,
     playClock,
     events,

@@ -16,21 +16,27 @@ import {
   type RecordingMeta,
   type TimelineEntry,
 } from '@gametape/shared';
+import { rejected } from '../journal/appended.ts';
+import type { Appended } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { type Key, Timeline } from '../timeline/timeline.ts';
+import { Timeline } from '../timeline/timeline.ts';
 import { checkBody } from './event-check.ts';
 import { fanOut } from './fan-out.ts';
 import type { Receiver } from './receiver.ts';
-import { RecentEntries } from './recent-entries.ts';
+import { RecentEntries, type RecentEntry } from './recent-entries.ts';
 import { type LeaveReason, relayBody } from './room-events.ts';
 import { RoomJournal, type RoomJournalOptions } from './room-journal.ts';
 import { Seat } from './seat.ts';
 
 /** Acks that found nothing to ride on are sent alone after this long. */
 const ACK_DELAY_MS = 50;
+/** Receivers that could not be shown everything are looked at again after this long. */
+const RETRY_MS = 100;
+/** 35 years: more than any clock shows, and sums of them are still whole numbers. */
+const MAX_STAMP = 2 ** 50;
 
 /** A room as it comes back after a restart, or as it begins. */
 export interface RoomStart {
@@ -40,18 +46,29 @@ export interface RoomStart {
   readonly clock: RoomClock;
   readonly journal: Pick<RoomJournalOptions, 'journal' | 'lastSealed' | 'sealing'>;
   readonly headSeq: number;
-  /** Entries up to `headSeq` that a client may still have to be shown. */
-  readonly recent: readonly TimelineEntry[];
+  /** Entries up to `headSeq` that a client may still have to be shown, by consecutive seq. */
+  readonly recent: readonly Pick<RecentEntry, 'entry' | 'restarts'>[];
   /** Last seq of each earlier epoch: a position of one of them is still good up to there (W4). */
   readonly epochEnds: ReadonlyMap<number, number>;
-  readonly contexts: readonly ProducerContext[];
-  /** Producers that had joined and not left. */
-  readonly present: ReadonlySet<number>;
+  readonly producers: readonly RestoredProducer[];
   readonly checkpoints: ReadonlyMap<string, CheckpointRecord>;
   readonly playClock: PlayClock;
   readonly events: number;
 }
 
+/** What a journal says of a producer. */
+export interface RestoredProducer {
+  readonly context: ProducerContext;
+  /** It had joined and not left. */
+  readonly isPresent: boolean;
+  /** Seq of its first entry. */
+  readonly firstSeq: number;
+  /** How much it had recorded, if it said so by leaving. */
+  readonly expected: number | null;
+  /** Its last entry is followed by a gap. */
+  readonly restarts: boolean;
+  readonly needsKeyframe: boolean;
+}
 
 export interface RoomEnvironment {
   readonly options: RelayOptions;
@@ -83,7 +100,8 @@ export class Room {
   #headSeq: number;
   #journaledSeq: number;
   #events: number;
-  #lastKey: Key = { time: 0, hlc: 0 };
+  #isOver = false;
+  #retryTimer: NodeJS.Timeout | undefined;
   #flushTimer: NodeJS.Timeout | NodeJS.Immediate | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -106,8 +124,12 @@ export class Room {
     this.#durability = start.journal.journal.durability;
     const now = this.clock.now();
     this.recent = new RecentEntries(start.headSeq - start.recent.length);
-    for (const entry of start.recent) this.recent.add({ entry, restarts: false, arrival: now });
-    for (const context of start.contexts) this.#restoreSeat(context, start.present.has(context.index));
+    for (const { entry, restarts } of start.recent) {
+      this.recent.add({ entry, restarts, arrival: now });
+      this.#timeline.remember(entry.seq, entry);
+    }
+    this.recent.trim(start.headSeq);
+    for (const producer of start.producers) this.#restoreSeat(producer);
     this.#journal = new RoomJournal({
       ...start.journal,
       meta: start.meta,
@@ -136,6 +158,11 @@ export class Room {
 
   get durability(): string {
     return this.#durability;
+  }
+
+  /** Its last block is sealed, or about to be: nothing more is recorded. */
+  get isOver(): boolean {
+    return this.#isOver;
   }
 
   get failure(): GametapeError | undefined {
@@ -178,7 +205,7 @@ export class Room {
    */
   accept(seat: Seat, { firstPseq, shown, events }: EventsUp): void {
     const { context } = seat;
-    if (seat.awaitsGap) return;
+    if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
       seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
       return;
@@ -196,6 +223,7 @@ export class Room {
   /** Takes a gap that a producer declares: its events up to `lastPseq` will not come (W3). */
   acceptGap(seat: Seat, { firstPseq, lastPseq, reason }: Gap): void {
     const { context } = seat;
+    if (!this.#mayRecord(seat)) return;
     if (lastPseq <= context.pseq) return this.#scheduleAcks();
     if (firstPseq > context.pseq + 1) {
       seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
@@ -206,7 +234,13 @@ export class Room {
     context.skipTo(lastPseq);
     seat.awaitsGap = false;
     seat.restarts = true;
+    seat.needsKeyframe = true;
     this.#scheduleFlush();
+  }
+
+  /** An event of a player that is gone, or has said that there is none, would be acked and not be in the recording. */
+  #mayRecord({ presence, isDone }: Seat): boolean {
+    return !this.#isOver && presence !== 'gone' && !isDone;
   }
 
   /** Writes what waits and resolves once everything so far is accepted. @throws GametapeError `JOURNAL_FAILED` */
@@ -223,6 +257,7 @@ export class Room {
 
   /** Puts everything into the recording's own file. @throws GametapeError `JOURNAL_FAILED` */
   async seal(end?: EndRecord): Promise<void> {
+    if (end) this.#isOver = true;
     await this.flushed();
     const cursors = this.seats.map((seat) => [seat, seat.accepted] as const);
     await this.#journal.seal(end);
@@ -234,16 +269,19 @@ export class Room {
     clearTimeout(this.#flushTimer as NodeJS.Timeout);
     clearImmediate(this.#flushTimer as NodeJS.Immediate);
     clearTimeout(this.#ackTimer);
-    for (const { graceTimer } of this.seats) clearTimeout(graceTimer);
+    clearTimeout(this.#retryTimer);
   }
 
   /** A seat as it comes back: nobody is connected, who was may return. What it had accepted is stable once sealed. */
-  #restoreSeat(context: ProducerContext, wasPresent: boolean): void {
+  #restoreSeat({ context, isPresent, firstSeq, expected, restarts, needsKeyframe }: RestoredProducer): void {
     const seat = new Seat(context, new ClockEstimate(this.clock.now(), this.clock.now()), undefined);
-    seat.presence = wasPresent ? 'away' : 'gone';
+    seat.presence = isPresent ? 'away' : 'gone';
     seat.accepted = context.pseq;
     seat.lastKey = { time: context.time, hlc: context.hlc };
-    seat.firstSeq = 1;
+    seat.firstSeq = firstSeq;
+    seat.expected = expected;
+    seat.restarts = restarts;
+    seat.needsKeyframe = needsKeyframe;
     this.seats.push(seat);
   }
 
@@ -269,9 +307,14 @@ export class Room {
   /** False when a gap has to come first. */
   #acceptNew(seat: Seat, pseq: number, { stampDelta, body }: EventUp, arrival: number): boolean {
     const { context } = seat;
-    const stamp = Math.max(context.stamp, context.stamp + stampDelta);
+    const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));
     const { crc32 } = this.#environment.compression;
-    const check = (read: Body) => checkBody(read, context.state, this.profile);
+    const check = (read: Body) => {
+      if (seat.needsKeyframe && read.change?.form === 'delta') {
+        throw new GametapeError('BAD_DELTA', 'expected a keyframe after the gap, found a delta');
+      }
+      checkBody(read, context.state, this.profile);
+    };
     let decoded: Body;
     try {
       decoded = context.read(body, stamp, 'BAD_MESSAGE', crc32, check);
@@ -282,6 +325,7 @@ export class Room {
       seat.receiver?.send({ kind: 'need-keyframe', pseq });
       return false;
     }
+    if (decoded.change) seat.needsKeyframe = false;
     const { lastKey, estimate, shown } = seat;
     const key = this.#timeline.place({ previous: lastKey, estimate, stamp, arrival, shown });
     const entry = { ...key, seq: ++this.#headSeq, producer: context.index, pseq, stamp, body };
@@ -309,7 +353,6 @@ export class Room {
 
   #append(entry: TimelineEntry, seat: Seat, arrival: number): void {
     this.#timeline.remember(entry.seq, entry);
-    if (entry.time > this.#lastKey.time) this.#lastKey = entry;
     this.#journal.add(entry);
     this.recent.add({ entry, restarts: seat.restarts && entry.stamp !== null, arrival });
     if (entry.stamp !== null) seat.restarts = false;
@@ -359,7 +402,7 @@ export class Room {
     this.#flushedAt = performance.now();
     const upTo = this.#headSeq;
     const cursors = this.seats.map((seat) => [seat, seat.context.pseq] as const);
-    const { accepted, stable } = this.#journal.flush();
+    const { accepted, stable } = this.#appendAll();
     this.#accepted = accepted.then(() => {
       this.#journaledSeq = upTo;
       for (const [seat, pseq] of cursors) seat.accepted = Math.max(seat.accepted, pseq);
@@ -374,6 +417,15 @@ export class Room {
     this.#journal.sealIfDue(this.clock.now())?.catch((error: unknown) => this.#fail(error));
   }
 
+  /** What cannot be written fails this room, not the process (S4). */
+  #appendAll(): Appended {
+    try {
+      return this.#journal.flush();
+    } catch (cause) {
+      return rejected(new GametapeError('JOURNAL_FAILED', `room ${this.name}: ${(cause as Error).message}`, { cause }));
+    }
+  }
+
   /** Shows everybody what is in the journal and has not been shown. */
   fanOut(): void {
     const now = this.clock.now();
@@ -383,6 +435,19 @@ export class Room {
       if (seat.receiver && !fanOut(seat.receiver, seat, options)) seat.receiver.drop();
     }
     for (const receiver of this.spectators) if (!fanOut(receiver, undefined, options)) receiver.drop();
+    this.recent.trim(this.#journaledSeq);
+    if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
+      this.#retryTimer = setTimeout(() => {
+        this.#retryTimer = undefined;
+        this.fanOut();
+      }, RETRY_MS);
+    }
+  }
+
+  /** W8: nothing may come any more that would show them the rest, or show that they do not read. */
+  #isAnybodyBehind(): boolean {
+    const isBehind = (receiver: Receiver) => receiver.isReady && receiver.position < this.#journaledSeq;
+    return this.seats.some(({ receiver }) => receiver && isBehind(receiver)) || [...this.spectators].some(isBehind);
   }
 
   #scheduleAcks(): void {

@@ -34,6 +34,10 @@ export class Seat {
   awaitsGap = false;
   /** The events of the entry after a gap start a vocabulary over. */
   restarts = false;
+  /** The next change after a gap has to be a keyframe: what it would be relative to is not known (D3). */
+  needsKeyframe = false;
+  /** It has said how much it recorded, and all of it is here: the room ends without more of it (W6). */
+  isDone = false;
   graceTimer: NodeJS.Timeout | undefined;
   readonly #checksums = new Uint32Array(REMEMBERED_BODIES);
   readonly #checksumPseqs = new Float64Array(REMEMBERED_BODIES);

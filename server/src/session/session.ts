@@ -17,7 +17,7 @@ import type { Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
 import type { Peer, PeerReceiver } from '../transport/transport.ts';
-import { Probes } from './probes.ts';
+import { NO_PROBE, Probes } from './probes.ts';
 
 /**
  * What a session is; a field exists only in the state that has it.
@@ -86,7 +86,6 @@ export class Session implements PeerReceiver {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
     if (now - this.#heardAt > this.#deps.options.silenceMs) {
       this.#peer.close(CloseCode.SILENT, `TIMED_OUT: nothing heard for ${this.#deps.options.silenceMs} ms`);
-      this.#peer.terminate();
       return;
     }
     this.#probe();
@@ -95,9 +94,15 @@ export class Session implements PeerReceiver {
   #handle(message: UpMessage): void {
     if (message.kind === 'chunk') {
       const whole = this.#chunks.add(message);
-      if (whole) this.#handle(decodeUpMessage(whole));
+      if (whole) this.#handleWhole(decodeUpMessage(whole));
       return;
     }
+    this.#handleWhole(message);
+  }
+
+  #handleWhole(message: UpMessage): void {
+    // Chunks of chunks of chunks would be as deep as they are long.
+    if (message.kind === 'chunk') throw new GametapeError('BAD_MESSAGE', 'a chunk inside of a chunk');
     const state = this.#state;
     switch (state.kind) {
       case 'awaiting-hello':
@@ -187,11 +192,10 @@ export class Session implements PeerReceiver {
     clearTimeout(this.#probeTimer);
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
     const { accepted = 0, stable = 0 } = this.#state.kind === 'playing' ? this.#state.seat : {};
-    // A probe that waits behind other bytes would measure them, not the network.
-    const probe = this.#probes.next(this.#state.live.room.clock.now());
-    if (this.#peer.bufferedBytes === 0 || probe.isFirst) {
-      this.#peer.send(encodeMessage({ kind: 'ping', id: probe.id, acks: { accepted, stable } }));
-    }
+    // A probe that waits behind other bytes would measure them, not the network: then it only asks for a sign of life.
+    const isProbe = this.#peer.bufferedBytes === 0 || this.#probes.isNew;
+    const id = isProbe ? this.#probes.next(this.#state.live.room.clock.now()) : NO_PROBE;
+    this.#peer.send(encodeMessage({ kind: 'ping', id, acks: { accepted, stable } }));
   }
 
   #takePong(pong: Extract<UpMessage, { kind: 'pong' }>, live: LiveRoom, seat: Seat): void {
@@ -225,6 +229,7 @@ const CLOSE_CODES: Partial<Record<ErrorCode, CloseCode>> = {
   NOT_FOUND: CloseCode.ROOM_ENDED,
   ROOM_ENDED: CloseCode.ROOM_ENDED,
   ROOM_FULL: CloseCode.ROOM_FULL,
+  SUPERSEDED: CloseCode.SUPERSEDED,
   VERSION_UNKNOWN: CloseCode.VERSION_UNKNOWN,
   JOURNAL_FAILED: CloseCode.JOURNAL_FAILED,
   TIMED_OUT: CloseCode.SILENT,

@@ -7,7 +7,7 @@ export interface Peer {
   readonly bufferedBytes: number;
   /** Sends one message. The bytes must not change afterwards. Nothing happens once the peer is closed. */
   send(bytes: Uint8Array): void;
-  /** Closes with a code and a reason of any length. */
+  /** Closes with a code and a reason of any length. What the peer still sends is not received any more. */
   close(code: number, reason: string): void;
   /** Drops the socket at once, for a peer that does not read. */
   terminate(): void;

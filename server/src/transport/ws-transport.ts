@@ -16,7 +16,8 @@ export class WsTransport implements Transport {
     maxFragments: 64,
     perMessageDeflate: false,
     clientTracking: true,
-    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : false),
+    // Who offers only other versions is let in far enough to be told so: clients hear of no close code without a handshake.
+    handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : ([...offered][0] ?? false)),
   });
 
   attach(server: Server, onPeer: (peer: Peer) => PeerReceiver): void {
@@ -37,9 +38,10 @@ export class WsTransport implements Transport {
   }
 
   #open(socket: WebSocket, request: IncomingMessage, onPeer: (peer: Peer) => PeerReceiver): void {
-    socket.on('error', () => socket.terminate());
+    // `ws` has sent a close code by now: the peer gets a moment to read it.
+    socket.on('error', () => terminateLater(socket));
     if (socket.protocol !== SUBPROTOCOL) {
-      socket.close(CloseCode.VERSION_UNKNOWN, `VERSION_UNKNOWN: expected the subprotocol ${SUBPROTOCOL}`);
+      close(socket, CloseCode.VERSION_UNKNOWN, `VERSION_UNKNOWN: expected the subprotocol ${SUBPROTOCOL}`);
       return;
     }
     const receiver = onPeer(new WsPeer(socket, request.socket.remoteAddress ?? 'unknown'));
@@ -49,8 +51,10 @@ export class WsTransport implements Transport {
 
   /** Stop of the walk: bytes of a peer go to its session. */
   onMessage(socket: WebSocket, receiver: PeerReceiver, data: RawData, isBinary: boolean): void {
+    // `ws` goes on receiving until the peer has answered the close.
+    if (socket.readyState !== socket.OPEN) return;
     if (!isBinary || !(data instanceof Uint8Array)) {
-      socket.close(CloseCode.BAD_MESSAGE, 'BAD_MESSAGE: expected a binary message, found text');
+      close(socket, CloseCode.BAD_MESSAGE, 'BAD_MESSAGE: expected a binary message, found text');
       return;
     }
     // Without Buffer's own methods: its `slice` shares memory where a Uint8Array's copies.
@@ -76,13 +80,21 @@ class WsPeer implements Peer {
   }
 
   close(code: number, reason: string): void {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
-    this.#socket.close(code, closeReason(reason));
-    // A peer that does not answer the close would stay for ws's own 30 s.
-    setTimeout(() => this.#socket.terminate(), CLOSE_TIMEOUT_MS).unref();
+    close(this.#socket, code, reason);
   }
 
   terminate(): void {
     this.#socket.terminate();
   }
+}
+
+function close(socket: WebSocket, code: number, reason: string): void {
+  if (socket.readyState !== socket.OPEN) return;
+  socket.close(code, closeReason(reason));
+  terminateLater(socket);
+}
+
+/** A peer that does not answer a close would stay for ws's own 30 s. */
+function terminateLater(socket: WebSocket): void {
+  setTimeout(() => socket.terminate(), CLOSE_TIMEOUT_MS).unref();
 }
