@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { NODE_COMPRESSION } from '@gametape/server';
 import { BytesSource, RecordingReader } from '@gametape/shared';
 import { lmspJson, ndjsonLines } from '@gametape/shared/lmsp';
-import { NODE_COMPRESSION } from '@gametape/server';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { gzipSize, xzSize } from './support/compressed-size.ts';
 import { filePartsOf } from './support/file-parts.ts';
@@ -24,7 +24,7 @@ const GOALS: Readonly<Record<string, { perEvent: number; ofXz: number; seedTimes
 
 export const fileSize: Bench = {
   name: 'file-size',
-  about: 'bytes of a recording, against the seed document\'s .lmsp.gz and NDJSON with edits',
+  about: "bytes of a recording, against the seed document's .lmsp.gz and NDJSON with edits",
   run: async (options) => {
     for (const trace of await loadTraces(options)) {
       await measureOffline(trace);
@@ -51,17 +51,33 @@ async function measureOffline({ name, trace }: NamedTrace): Promise<void> {
   const peer = (size: number) => [number(size), per(size), ratio(bytes.length, size)];
   printTable(`${name}: ${number(trace.edits.length)} edits, ${number(events)} events, ${reader.blocks.length} blocks`, [
     ['', 'bytes', 'an event', 'ours / peer'],
-    ['.lmsp', number(bytes.length), per(bytes.length), '', goals ? verdict(bytes.length / events, { atMost: goals.perEvent }) : ''],
+    [
+      '.lmsp',
+      number(bytes.length),
+      per(bytes.length),
+      '',
+      goals ? verdict(bytes.length / events, { atMost: goals.perEvent }) : '',
+    ],
     ['.lmsp, times of a lognormal typist', number(rhythmic.length), per(rhythmic.length)],
     [`seed's .lmsp.gz, gzip -${SEED_LEVEL}`, ...peer(seed.compressed)],
     ['NDJSON with edits, gzip -6', ...peer(gzip.compressed)],
     ...(xz
-      ? [['NDJSON with edits, xz -9', ...peer(xz.compressed), goals ? verdict(bytes.length / xz.compressed, { atMost: goals.ofXz }) : '']]
+      ? [
+          [
+            'NDJSON with edits, xz -9',
+            ...peer(xz.compressed),
+            goals ? verdict(bytes.length / xz.compressed, { atMost: goals.ofXz }) : '',
+          ],
+        ]
       : []),
   ]);
   if (!xz) warn('there is no xz binary: no xz -9 figure');
   printTable('against the seed', [
-    ['times smaller than .lmsp.gz', number(seed.compressed / bytes.length), goals ? verdict(seed.compressed / bytes.length, { atLeast: goals.seedTimes }) : ''],
+    [
+      'times smaller than .lmsp.gz',
+      number(seed.compressed / bytes.length),
+      goals ? verdict(seed.compressed / bytes.length, { atLeast: goals.seedTimes }) : '',
+    ],
     ['its JSON before gzip', number(seed.raw), `written in ${number(seedS)} s`],
   ]);
   const parts = [...(await filePartsOf(source))].sort(([, a], [, b]) => b.deflated - a.deflated);
@@ -73,11 +89,24 @@ async function measureOffline({ name, trace }: NamedTrace): Promise<void> {
 
 /** The same by bots through a relay, as fast as they can. */
 async function measureRelayed({ name, path, trace }: NamedTrace, { limit }: BenchOptions): Promise<void> {
-  if (path === undefined) return warn(`${name}: bots type files, this trace is generated: no recording of a real relay`);
+  if (path === undefined)
+    return warn(`${name}: bots type files, this trace is generated: no recording of a real relay`);
   const relay = await startRelayProcess();
   const home = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
   try {
-    const args = ['bots', '--url', relay.wsUrl, '--room', 'bench', '--trace', path, '--speed', 'max', '--end', '--json'];
+    const args = [
+      'bots',
+      '--url',
+      relay.wsUrl,
+      '--room',
+      'bench',
+      '--trace',
+      path,
+      '--speed',
+      'max',
+      '--end',
+      '--json',
+    ];
     const limits = limit === undefined ? [] : ['--limit', String(limit)];
     const { stdout } = await promisify(execFile)(process.execPath, [GAMETAPE, ...args, ...limits], { cwd: home });
     const { recording } = JSON.parse(stdout) as { recording: { path: string; complete: boolean } };

@@ -66,19 +66,30 @@ async function printThroughput(path: string, writeS: number, bytes: Uint8Array):
     return seen;
   });
   const rate = (seconds: number) => number(events / seconds);
-  printTable(`${number(events)} events of ${PLAYERS} players, ${number(bytes.length)} bytes; medians of ${ROUNDS}, CPU seconds`, [
-    ['events a second', 'ours', 'NDJSON + gzip -6', 'ours / peer'],
-    ['write', rate(writeS), rate(peerWrite.seconds), ratio(peerWrite.seconds, writeS), verdict(events / writeS, { atLeast: GOALS.write })],
+  printTable(
+    `${number(events)} events of ${PLAYERS} players, ${number(bytes.length)} bytes; medians of ${ROUNDS}, CPU seconds`,
     [
-      'read',
-      rate(read.seconds),
-      rate(peerRead.seconds),
-      ratio(peerRead.seconds, read.seconds),
-      verdict(events / read.seconds, { atLeast: GOALS.read }),
+      ['events a second', 'ours', 'NDJSON + gzip -6', 'ours / peer'],
+      [
+        'write',
+        rate(writeS),
+        rate(peerWrite.seconds),
+        ratio(peerWrite.seconds, writeS),
+        verdict(events / writeS, { atLeast: GOALS.write }),
+      ],
+      [
+        'read',
+        rate(read.seconds),
+        rate(peerRead.seconds),
+        ratio(peerRead.seconds, read.seconds),
+        verdict(events / read.seconds, { atLeast: GOALS.read }),
+      ],
+      ['bytes', number(bytes.length), number(peerWrite.result.length), ratio(bytes.length, peerWrite.result.length)],
     ],
-    ['bytes', number(bytes.length), number(peerWrite.result.length), ratio(bytes.length, peerWrite.result.length)],
-  ]);
-  printLine('  Both sides of a write start from what a session hands over; ours also checks every delta, and so does its read.');
+  );
+  printLine(
+    '  Both sides of a write start from what a session hands over; ours also checks every delta, and so does its read.',
+  );
 }
 
 async function printSeeks(path: string, bytes: Uint8Array): Promise<void> {
@@ -105,8 +116,18 @@ async function printSeeks(path: string, bytes: Uint8Array): Promise<void> {
   const p99 = percentile(times, 0.99);
   printTable('open and seek', [
     ['', 'p50', 'p99'],
-    ['statesAt a random time, all players, ms', number(median(times)), number(p99), verdict(p99, { atMost: GOALS.seekP99Ms })],
-    ['open, players and checkpoints, ms', number(median(opens)), number(percentile(opens, 0.99)), verdict(median(opens), { atMost: GOALS.openMs })],
+    [
+      'statesAt a random time, all players, ms',
+      number(median(times)),
+      number(p99),
+      verdict(p99, { atMost: GOALS.seekP99Ms }),
+    ],
+    [
+      'open, players and checkpoints, ms',
+      number(median(opens)),
+      number(percentile(opens, 0.99)),
+      verdict(median(opens), { atMost: GOALS.openMs }),
+    ],
     ['reads to open', number(reads), '', verdict(reads, { atMost: GOALS.openReads })],
   ]);
 }

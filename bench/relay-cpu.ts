@@ -80,7 +80,8 @@ function printResults({ bare, ours }: Record<Side, LoadResult[]>, { rooms, secon
     ['finishing the recordings, CPU s', number(median(ours.map(({ finishCpuS }) => finishCpuS)))],
   ]);
   const busiest = Math.max(...[...ours, ...bare].map(({ loadCpuS }) => loadCpuS / seconds));
-  if (busiest > 0.9) printLine(`  The load generator used ${number(busiest * 100)} % of its core: latencies are partly its own.`);
+  if (busiest > 0.9)
+    printLine(`  The load generator used ${number(busiest * 100)} % of its core: latencies are partly its own.`);
 }
 
 function microsecondsOf({ serverCpuS, events }: LoadResult): number {

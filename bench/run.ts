@@ -66,6 +66,7 @@ function chosen(names: readonly string[]): readonly Bench[] {
 
 function count(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`--${name}: expected a whole number from 1, found ${text}`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new Error(`--${name}: expected a whole number from 1, found ${text}`);
   return value;
 }

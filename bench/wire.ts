@@ -21,16 +21,27 @@ export const wire: Bench = {
         const keystrokes = await measureKeystrokes(relay.wsUrl, `wire-${name}`, trace);
         printKeystrokes(`${name}: upstream, ${number(keystrokes.length)} keystrokes`, keystrokes);
         const long = keystrokes.filter(({ textLength }) => textLength >= LONG_TEXT);
-        if (long.length > 0) printKeystrokes(`${name}: of these ${number(long.length)} in a text of 30 KB and more`, long);
+        if (long.length === 0) continue;
+        printKeystrokes(`${name}: of these ${number(long.length)} in a text of 30 KB and more`, long);
+        const keys = long.filter(({ isOneKey }) => isOneKey);
+        printKeystrokes(`${name}: of these ${number(keys.length)} that are one key, nothing pasted or completed`, keys);
       }
       const down = await measureDownstream(relay.wsUrl, traces);
-      printTable(`downstream: all of them in one room, ten times as fast as people type, ${number(down.events)} events`, [
-        ['bytes an event', 'bodies', 'around them', 'events a message'],
-        ...([['to a player', down.player], ['to a spectator', down.spectator]] as const).map(([name, received]) => {
-          const { bytes, bodyBytes, events, messages } = received;
-          return [name, number(bodyBytes / events), number((bytes - bodyBytes) / events), number(events / messages)];
-        }),
-      ]);
+      printTable(
+        `downstream: all of them in one room, ten times as fast as people type, ${number(down.events)} events`,
+        [
+          ['bytes an event', 'bodies', 'around them', 'events a message'],
+          ...(
+            [
+              ['to a player', down.player],
+              ['to a spectator', down.spectator],
+            ] as const
+          ).map(([name, received]) => {
+            const { bytes, bodyBytes, events, messages } = received;
+            return [name, number(bodyBytes / events), number((bytes - bodyBytes) / events), number(events / messages)];
+          }),
+        ],
+      );
     } finally {
       await relay.stop();
     }
@@ -55,7 +66,10 @@ function printKeystrokes(title: string, keystrokes: readonly Keystroke[]): void 
   printTable(title, [
     ['bytes', 'p50', 'p99', 'max', 'mean', 'our message / this'],
     [...row('delta and event together', bodies), '', goals.join(', ')],
-    row('whole message', keystrokes.map(({ messageBytes }) => messageBytes)),
+    row(
+      'whole message',
+      keystrokes.map(({ messageBytes }) => messageBytes),
+    ),
     peer('JSON: event and edits', ({ edits }) => edits),
     peer('JSON: event and changed keys', ({ changedKeys }) => changedKeys),
     peer('JSON: event and full state', ({ fullState }) => fullState),

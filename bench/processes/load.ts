@@ -31,7 +31,8 @@ async function run(order: LoadOrder): Promise<LoadResult> {
   const events = await play(side.clients, order.seconds, order);
   isMeasuring = false;
   const expected = (warmUp + events) * receivers;
-  for (const limit = performance.now() + ARRIVES_WITHIN_MS; delivered < expected && performance.now() < limit; ) await sleep(5);
+  for (const limit = performance.now() + ARRIVES_WITHIN_MS; delivered < expected && performance.now() < limit; )
+    await sleep(5);
   const serverCpuS = processCpuSeconds(order.serverPid) - before.server;
   const load = process.cpuUsage(before.load);
   const recordings = await side.finish();

@@ -1,4 +1,5 @@
 import { deflateRawSync } from 'node:zlib';
+import { NODE_COMPRESSION } from '@gametape/server';
 import {
   BLOCK_HEADER_BYTES,
   ByteReader,
@@ -9,7 +10,6 @@ import {
   RecordType,
   readRecords,
 } from '@gametape/shared';
-import { NODE_COMPRESSION } from '@gametape/server';
 
 /** Columns of an events record, by their tags in FORMAT.md. */
 const COLUMNS = ['', 'producer', 'seq', 'time', 'stamp', 'pseq', 'hlc', 'length', 'bodies', 'exact'] as const;
@@ -37,7 +37,8 @@ export async function filePartsOf(source: ByteSource): Promise<Map<string, PartB
     const header = decodeBlockHeader(bytes, 0, NODE_COMPRESSION);
     const payload = decodeBlockPayload(header, bytes.subarray(BLOCK_HEADER_BYTES), NODE_COMPRESSION);
     add('block headers', BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES);
-    for (const [name, part] of partsOfPayload(payload)) add(name, part.length, deflateRawSync(part, { level: 9 }).length);
+    for (const [name, part] of partsOfPayload(payload))
+      add(name, part.length, deflateRawSync(part, { level: 9 }).length);
     end = offset + length;
   }
   const rest = reader.bytes - end;

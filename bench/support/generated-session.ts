@@ -2,7 +2,22 @@ import type { OfflineRoom } from './offline-room.ts';
 import { seededRandom, type Trace, type TraceEdit } from './private-parts.ts';
 import { typeOffline } from './trace-session.ts';
 
-const WORDS = ['let', 'count', 'value', 'return', 'while', 'index', 'player', '=', '+', '(total)', 'if', 'for', 'in', 'range:'];
+const WORDS = [
+  'let',
+  'count',
+  'value',
+  'return',
+  'while',
+  'index',
+  'player',
+  '=',
+  '+',
+  '(total)',
+  'if',
+  'for',
+  'in',
+  'range:',
+];
 const BACKSPACE_RATE = 0.06;
 const JUMP_RATE = 0.004;
 const LINE_RATE = 0.12;

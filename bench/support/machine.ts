@@ -14,7 +14,8 @@ export function machineLine(): string {
 }
 
 function commit(): string {
-  const git = (...args: string[]) => execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+  const git = (...args: string[]) =>
+    execFileSync('git', args, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   try {
     const isClean = git('status', '--porcelain').trim() === '';
     return `${git('rev-parse', '--short', 'HEAD').trim()}${isClean ? '' : ' with changes'}`;

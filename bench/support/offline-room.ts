@@ -1,4 +1,5 @@
 import type { EventInput, Session, SessionStatus } from '@gametape/client-sdk';
+import { NODE_COMPRESSION } from '@gametape/server';
 import {
   BytesSink,
   compareEntries,
@@ -12,7 +13,6 @@ import {
   type TextChange,
   type TimelineEntry,
 } from '@gametape/shared';
-import { NODE_COMPRESSION } from '@gametape/server';
 import { Producer, relayBody, stampOf } from './private-parts.ts';
 
 const META = {
@@ -23,7 +23,10 @@ const META = {
 };
 
 /** What a typist needs of a session. */
-type TypedSession = Pick<Session, 'room' | 'player' | 'status' | 'edit' | 'set' | 'record' | 'say' | 'checkpoint' | 'on'>;
+type TypedSession = Pick<
+  Session,
+  'room' | 'player' | 'status' | 'edit' | 'set' | 'record' | 'say' | 'checkpoint' | 'on'
+>;
 
 /**
  * A room without relay or wall clock: what its players make, with the bodies that the SDK makes and the times that a trace
@@ -85,7 +88,14 @@ class OfflinePlayer implements TypedSession {
   readonly index: number;
   readonly player: string;
   readonly instance: string;
-  readonly status: SessionStatus = { connection: 'live', recorded: 0, accepted: 0, stable: 0, lost: 0, pendingBytes: 0 };
+  readonly status: SessionStatus = {
+    connection: 'live',
+    recorded: 0,
+    accepted: 0,
+    stable: 0,
+    lost: 0,
+    pendingBytes: 0,
+  };
   nowUs = 0;
   readonly #producer = new Producer(LMSP_PROFILE, NODE_COMPRESSION.crc32);
   readonly #made: (entry: TimelineEntry, checkpoint?: string) => void;

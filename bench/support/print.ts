@@ -20,10 +20,11 @@ export function printTable(title: string, rows: readonly (readonly string[])[]):
   }
 }
 
-/** Three significant digits or all whole ones: `0.823`, `12.3`, `26,078`. */
+/** About three significant digits, or all whole ones: `0.823`, `12.3`, `26,078`. */
 export function number(value: number): string {
   if (!Number.isFinite(value)) return '-';
   const size = Math.abs(value);
+  if (size > 0 && size < 0.01) return value.toPrecision(2);
   const decimals = size >= 100 || Number.isInteger(value) ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3;
   return value.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
@@ -36,6 +37,8 @@ export function ratio(ours: number, peer: number): string {
 /** Whether a goal is met. A miss is said as plainly as a hit. */
 export function verdict(value: number, goal: { readonly atMost: number } | { readonly atLeast: number }): string {
   const [bound, isMet] =
-    'atMost' in goal ? [`<= ${number(goal.atMost)}`, value <= goal.atMost] : [`>= ${number(goal.atLeast)}`, value >= goal.atLeast];
+    'atMost' in goal
+      ? [`<= ${number(goal.atMost)}`, value <= goal.atMost]
+      : [`>= ${number(goal.atLeast)}`, value >= goal.atLeast];
   return `goal ${bound}: ${isMet ? 'met' : 'MISSED'}`;
 }

@@ -36,12 +36,18 @@ export interface ServerProcess {
 /** `gametape serve` with the file journal, as anybody would run it. */
 export async function startRelayProcess(options: ServerOptions = {}): Promise<ServerProcess> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
-  const server = await start([GAMETAPE, 'serve', '--port', '0', '--data', dataDir, '--json'], options);
-  const stop = async () => {
-    await server.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  return { ...server, dataDir, stop };
+  const removeData = () => rm(dataDir, { recursive: true, force: true });
+  try {
+    const server = await start([GAMETAPE, 'serve', '--port', '0', '--data', dataDir, '--json'], options);
+    const stop = async () => {
+      await server.stop();
+      await removeData();
+    };
+    return { ...server, dataDir, stop };
+  } catch (error) {
+    await removeData();
+    throw error;
+  }
 }
 
 /** The least that relays: a `ws` server that sends each message to the others of its room. */
@@ -50,7 +56,7 @@ export async function startBareRelay(options: ServerOptions = {}): Promise<Serve
 }
 
 /** A command that runs on one core, where one is named. */
-export function pinned(command: readonly [string, ...string[]], core: number | undefined): readonly [string, ...string[]] {
+function pinned(command: readonly [string, ...string[]], core: number | undefined): readonly [string, ...string[]] {
   return core === undefined ? command : ['taskset', '-c', String(core), ...command];
 }
 

@@ -39,11 +39,17 @@ export async function measureDownstream(url: string, traces: readonly NamedTrace
   spectator.start();
   const signal = new AbortController().signal;
   const options = { speed: SPEED, seed: 1, signal, onEdit: () => {} };
-  const results = await Promise.all(typists.map(({ session, trace, gaps }) => typeTrace(session, trace, { ...options, gaps })));
+  const results = await Promise.all(
+    typists.map(({ session, trace, gaps }) => typeTrace(session, trace, { ...options, gaps })),
+  );
   await Promise.all(typists.map(({ session }) => session.stable()));
   await listener.end();
   onlooker.close();
-  return { events: results.reduce((sum, { events }) => sum + events, 0), player: player.received, spectator: spectator.received };
+  return {
+    events: results.reduce((sum, { events }) => sum + events, 0),
+    player: player.received,
+    spectator: spectator.received,
+  };
 }
 
 class Counter implements SocketTap {

@@ -14,6 +14,8 @@ const MAX_PENDING_BYTES = 8 * 1024;
 export interface Keystroke {
   /** Of the text it was typed into, in code points. */
   readonly textLength: number;
+  /** At most one character went and one came: a key was pressed, nothing was pasted or completed. */
+  readonly isOneKey: boolean;
   /** Event and delta together. */
   readonly bodyBytes: number;
   /** WebSocket payload. */
@@ -58,9 +60,11 @@ export async function measureKeystrokes(url: string, room: string, trace: Trace)
     typewriter.type(edit);
     await nextTurn();
     if (!sent) throw new Error(`keystroke ${index}: no message was sent for it`);
-    textLength += [...edit.insert].length - edit.remove;
+    const inserted = [...edit.insert].length;
+    const isOneKey = inserted <= 1 && edit.remove <= 1;
+    textLength += inserted - edit.remove;
     const peers = index % SAMPLE_EVERY === SAMPLE_EVERY - 1 ? jsonPeers(edit, session, traceUs) : undefined;
-    keystrokes.push({ textLength, ...sent, peers });
+    keystrokes.push({ textLength, isOneKey, ...sent, peers });
     sent = undefined;
     if (session.status.pendingBytes > MAX_PENDING_BYTES) await session.stable();
   }
@@ -71,7 +75,11 @@ export async function measureKeystrokes(url: string, room: string, trace: Trace)
 
 function jsonPeers({ at, remove, insert }: TraceEdit, session: Session, traceUs: number): JsonPeers {
   const timestamp = traceUs / 1_000_000;
-  const event = { type: 'keystroke', player_id: session.player, data: { char: insert === '' ? 'Backspace' : insert, modifiers: [] } };
+  const event = {
+    type: 'keystroke',
+    player_id: session.player,
+    data: { char: insert === '' ? 'Backspace' : insert, modifiers: [] },
+  };
   const state: State = { ...session.state, session_duration: timestamp };
   const { current_code, cursor_position, session_duration } = state;
   const bytesOf = (value: object) => Buffer.byteLength(JSON.stringify(value));

@@ -1,4 +1,13 @@
-import type { GameEvent, Json, JsonObject, PlayerSummary, ProfileName, SessionSummary, State, TextChange } from '@gametape/shared';
+import type {
+  GameEvent,
+  Json,
+  JsonObject,
+  PlayerSummary,
+  ProfileName,
+  SessionSummary,
+  State,
+  TextChange,
+} from '@gametape/shared';
 
 /** What a game hands in: the type and data of an event. `data` may be left out. */
 export interface EventInput {

@@ -1,13 +1,13 @@
 import {
   ChunkAssembler,
+  CloseCode,
   chunked,
   closeAction,
-  CloseCode,
   type DownMessage,
   decodeDownMessage,
-  encodeMessage,
   ERROR_HINTS,
   type ErrorCode,
+  encodeMessage,
   GametapeError,
   type Hello,
   isGametapeError,
@@ -132,7 +132,8 @@ export class Connection {
   #receive(data: unknown): void {
     this.#watch();
     try {
-      if (!(data instanceof ArrayBuffer)) throw new GametapeError('BAD_MESSAGE', 'expected a binary message, found text');
+      if (!(data instanceof ArrayBuffer))
+        throw new GametapeError('BAD_MESSAGE', 'expected a binary message, found text');
       this.#handle(decodeDownMessage(new Uint8Array(data)));
     } catch (error) {
       if (!isGametapeError(error)) throw error;
@@ -179,14 +180,19 @@ export class Connection {
     const wasFirst = this.#status === 'connecting';
     this.#drop();
     const action = closeAction(code);
-    if (action === 'stop') return this.#finish(stopError(code, reason));
+    if (action === 'stop') {
+      this.#finish(stopError(code, reason));
+      return;
+    }
     if (code === CloseCode.OUT_OF_STEP || action === 'join afresh') this.#handlers.outOfStep();
     if (wasFirst) {
       const why = reason === '' ? 'no relay answers there' : reason;
-      return this.#finish(new GametapeError('UNREACHABLE', `${this.#url}: ${why} (close code ${code})`));
+      this.#finish(new GametapeError('UNREACHABLE', `${this.#url}: ${why} (close code ${code})`));
+      return;
     }
     const uptimeMs = (this.#platform.now() - this.#liveSince) / 1_000;
-    if (this.#status === 'live') this.#attempt = uptimeMs > STABLE_UPTIME_MS ? 0 : Math.min(this.#attempt, ATTEMPT_AFTER_WELCOME);
+    if (this.#status === 'live')
+      this.#attempt = uptimeMs > STABLE_UPTIME_MS ? 0 : Math.min(this.#attempt, ATTEMPT_AFTER_WELCOME);
     this.#setStatus('reconnecting');
     const soon = action === 'resume now' && this.#attempt === 0;
     const random = (this.#platform.randomBytes(1)[0] as number) / 256;

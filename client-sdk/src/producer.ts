@@ -67,7 +67,9 @@ export class Producer {
   edit(key: string, { at, remove, insert }: TextChange): void {
     const isSound = Number.isInteger(at) && Number.isInteger(remove) && at >= 0 && remove >= 0;
     if (!isSound || typeof insert !== 'string') {
-      throw new TypeError(`edit of ${key}: expected {at, remove, insert}, found ${JSON.stringify({ at, remove, insert })}`);
+      throw new TypeError(
+        `edit of ${key}: expected {at, remove, insert}, found ${JSON.stringify({ at, remove, insert })}`,
+      );
     }
     if (remove === 0 && insert === '') return;
     const splice = { op: 'splice', key, at, remove, insert: insert.toWellFormed() } as const;
@@ -97,7 +99,10 @@ export class Producer {
   /** A clean copy of an event. @throws GametapeError `BAD_EVENT`, `BAD_VALUE` saying what is wrong with it */
   checkEvent({ type, data = {} }: EventInput): GameEvent {
     if (typeof type !== 'string' || type === '' || type.length > 64) {
-      throw new GametapeError('BAD_EVENT', `event: expected a type of 1 to 64 characters, found ${JSON.stringify(type)}`);
+      throw new GametapeError(
+        'BAD_EVENT',
+        `event: expected a type of 1 to 64 characters, found ${JSON.stringify(type)}`,
+      );
     }
     if (type === EventType.PLAYER_JOIN || type === EventType.PLAYER_LEAVE || type === EventType.REWIND) {
       throw new GametapeError('BAD_EVENT', `event: ${type} is made by the relay, not by a player`);

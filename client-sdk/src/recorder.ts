@@ -13,7 +13,7 @@ import {
   type State,
   type TimelineEntry,
 } from '@gametape/shared';
-import { type Recording, type RecordedEvent, TimestampManager } from '@gametape/shared/lmsp';
+import { type RecordedEvent, type Recording, TimestampManager } from '@gametape/shared/lmsp';
 import type { EventInput } from './api.ts';
 import type { Platform } from './platform/platform.ts';
 import { Producer, stampOf, toSeconds } from './producer.ts';
@@ -96,7 +96,15 @@ export class OfflineRecorder {
     if (nextState !== undefined) player.producer.setState(nextState);
     const body = player.producer.encode(checked, stamp);
     const pseq = ++player.events;
-    this.#entries.push({ seq: this.#entries.length + 1, producer: player.index, pseq, time: stamp, hlc: 0, stamp, body });
+    this.#entries.push({
+      seq: this.#entries.length + 1,
+      producer: player.index,
+      pseq,
+      time: stamp,
+      hlc: 0,
+      stamp,
+      body,
+    });
   }
 
   /** The player's state is now `next`; it goes with the next event. */
@@ -159,7 +167,8 @@ export class OfflineRecorder {
     };
     const writer = new RecordingWriter(sink, meta, { compression });
     const names = new Map([...this.#checkpoints].map(([name, index]) => [index, name]));
-    for (const { index, name } of this.#players.values()) writer.addProducer({ index, player: name, instance: INSTANCE });
+    for (const { index, name } of this.#players.values())
+      writer.addProducer({ index, player: name, instance: INSTANCE });
     for (const [index, entry] of this.#entries.entries()) {
       await writer.add(entry);
       const name = names.get(index);
@@ -173,7 +182,8 @@ export class OfflineRecorder {
   #now(playerId: string | undefined): { player: Player; stamp: number } {
     if (!this.#startedAt) throw new TypeError('recorder: call start() first');
     const name = playerId ?? this.#options.player ?? this.#lastPlayer;
-    if (name === undefined) throw new TypeError('recorder: name the player, in the event (player_id) or in the options');
+    if (name === undefined)
+      throw new TypeError('recorder: name the player, in the event (player_id) or in the options');
     this.#lastPlayer = name;
     return { player: this.#players.get(name) ?? this.#addPlayer(name), stamp: this.#stamp() };
   }
@@ -197,7 +207,11 @@ export class OfflineRecorder {
   }
 
   #contexts(): Map<number, ProducerContext> {
-    const identities = [...this.#players.values()].map(({ index, name }) => ({ index, player: name, instance: INSTANCE }));
+    const identities = [...this.#players.values()].map(({ index, name }) => ({
+      index,
+      player: name,
+      instance: INSTANCE,
+    }));
     return new Map(identities.map((identity) => [identity.index, new ProducerContext(this.#profile, identity)]));
   }
 }

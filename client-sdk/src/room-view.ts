@@ -11,10 +11,10 @@ import {
   type ProducerRecord,
   type Profile,
   profileNamed,
+  RecordType,
   readKeyframe,
   readProducer,
   readRecords,
-  RecordType,
   type State,
   type Welcome,
 } from '@gametape/shared';

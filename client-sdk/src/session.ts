@@ -1,15 +1,15 @@
 import {
   type DownMessage,
-  encodeMessage,
   EventType,
   type EventUp,
+  encodeMessage,
   GametapeError,
   type Hello,
   type Json,
   type JsonObject,
   LIMITS,
-  type Profile,
   PROTOCOL_VERSIONS,
+  type Profile,
   profileNamed,
   type SessionSummary,
   type State,
@@ -383,9 +383,15 @@ class LiveSession implements Session {
   #sendQueued(): void {
     while (this.#connection.isWritable && this.#underWay < WINDOW_BYTES) {
       const message = this.#queue.after(this.#sent);
-      if (!message) return this.#sayLast();
-      // What the relay asks for is not held any more: it has lost what it called stable.
-      if (message.firstPseq > this.#sent + 1) return this.#giveUp(this.#sent, 'the relay has lost earlier events');
+      if (!message) {
+        this.#sayLast();
+        return;
+      }
+      if (message.firstPseq > this.#sent + 1) {
+        // What the relay asks for is not held any more: it has lost what it called stable.
+        this.#giveUp(this.#sent, 'the relay has lost earlier events');
+        return;
+      }
       this.#connection.sendBytes(message.bytes);
       this.#underWay += message.bytes.length;
       this.#sent = message.lastPseq;
@@ -443,7 +449,8 @@ class LiveSession implements Session {
 
   #over(error: GametapeError | undefined): void {
     clearTimeout(this.#flushTimer);
-    this.#closed = error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
+    this.#closed =
+      error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
     this.#waiters.close(this.#closed);
     if (error && !this.#summary) this.#emitter.emit('error', error);
   }
@@ -451,7 +458,8 @@ class LiveSession implements Session {
   #checkOpen(): void {
     if (this.#summary) throw new GametapeError('SESSION_CLOSED', `room ${this.room} has ended`);
     if (this.#closed) throw new GametapeError('SESSION_CLOSED', this.#closed.message, { cause: this.#closed });
-    if (this.#request) throw new GametapeError('SESSION_CLOSED', `the session of ${this.player} is about to ${this.#request.kind}`);
+    if (this.#request)
+      throw new GametapeError('SESSION_CLOSED', `the session of ${this.player} is about to ${this.#request.kind}`);
     if (this.#isEnding) throw new GametapeError('SESSION_CLOSED', `room ${this.room} is about to end`);
   }
 

@@ -1,4 +1,11 @@
-import { type DownMessage, GametapeError, isId, PROTOCOL_VERSIONS, type SessionSummary, type State } from '@gametape/shared';
+import {
+  type DownMessage,
+  GametapeError,
+  isId,
+  PROTOCOL_VERSIONS,
+  type SessionSummary,
+  type State,
+} from '@gametape/shared';
 import type { ConnectionStatus, Live, LiveEvents, SpectateOptions } from './api.ts';
 import { Connection } from './connection.ts';
 import { Emitter } from './emitter.ts';
@@ -35,7 +42,8 @@ class Spectator implements Live {
     this.#platform = platform;
     this.#options = options;
     this.room = options.room;
-    this.#id = options.spectator ?? `spectator-${[...platform.randomBytes(6)].map((byte) => byte.toString(16)).join('')}`;
+    this.#id =
+      options.spectator ?? `spectator-${[...platform.randomBytes(6)].map((byte) => byte.toString(16)).join('')}`;
     if (!isId(this.#id)) throw new GametapeError('BAD_ID', `spectator: ${JSON.stringify(this.#id)} is no id`);
     this.#view = new RoomView(platform.compression.crc32);
     this.#connection = new Connection(options.url, platform, {

@@ -63,7 +63,12 @@ class RecordingTape implements Tape {
     return this.#reader.summary?.events ?? 0;
   }
 
-  async *events({ from = 0, to = Number.POSITIVE_INFINITY, player, type }: EventFilter = {}): AsyncGenerator<TapeEvent> {
+  async *events({
+    from = 0,
+    to = Number.POSITIVE_INFINITY,
+    player,
+    type,
+  }: EventFilter = {}): AsyncGenerator<TapeEvent> {
     const clock = this.#clock();
     const start = this.#blockAt(clock, (time) => time < from);
     let index = this.#reader.blocks.slice(0, start).reduce((sum, block) => sum + block.events, 0);

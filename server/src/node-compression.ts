@@ -8,7 +8,7 @@ const MAX_CHUNK_BYTES = 256 * 1024;
 /** Compression by node:zlib. `inflate` never returns more than `rawLength` bytes: it throws instead. */
 export const NODE_COMPRESSION: Compression = {
   crc32: (bytes, before = 0) => crc32(bytes, before),
-  deflate: (bytes) => plain(deflateRawSync(bytes, { level: 9 })),
+  deflate: (bytes) => plain(deflateRawSync(bytes, { level: 6 })),
   inflate: (bytes, rawLength) => {
     const chunkSize = Math.min(Math.max(rawLength, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES);
     // zlib refuses a limit of 0; the caller compares lengths anyway.

@@ -21,6 +21,7 @@ export {
   type TimelineEntry,
 } from './event.ts';
 export { isId, LIMITS } from './limits.ts';
+export { TimestampManager } from './lmsp/timestamp-manager.ts';
 export {
   JSON_PROFILE,
   LMSP_PROFILE,
@@ -99,4 +100,3 @@ export { type CloseAction, CloseCode, closeAction, closeReason } from './wire/cl
 export { ChunkAssembler, decodeDownMessage, decodeUpMessage } from './wire/decode-message.ts';
 export { chunked, encodeMessage } from './wire/encode-message.ts';
 export * from './wire/messages.ts';
-export { TimestampManager } from './lmsp/timestamp-manager.ts';

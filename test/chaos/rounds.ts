@@ -5,6 +5,7 @@ import { connect, type Session } from '@gametape/client-sdk';
 import type { Hello } from '@gametape/shared';
 import { RawClient } from '../support/raw-client.ts';
 import { type Recording, RelayProcess, readRecording } from '../support/relay.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { waitFor, within } from '../support/wait-for.ts';
 
 const ROOMS = 2;
@@ -132,15 +133,4 @@ async function acceptAndVanish(relay: RelayProcess, room: string): Promise<NonNu
 
 function roomNames(): string[] {
   return Array.from({ length: ROOMS }, (_, index) => `room-${index}`);
-}
-
-/** mulberry32: numbers from 0 to 1 that a seed repeats. */
-function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

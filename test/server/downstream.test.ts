@@ -1,5 +1,5 @@
 import { connect, type Live, type Session, spectate } from '@gametape/client-sdk';
-import { closeAction, CloseCode, type DownMessage, type EventDown } from '@gametape/shared';
+import { CloseCode, closeAction, type DownMessage, type EventDown } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { messageBody, RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
@@ -142,7 +142,9 @@ describe('joining late', () => {
     await typing.done;
     await Promise.all(players.map((session) => session.stable()));
     for (const live of lives) {
-      await waitFor('the last states', () => players.every(({ player, state }) => live.states.get(player)?.n === state.n));
+      await waitFor('the last states', () =>
+        players.every(({ player, state }) => live.states.get(player)?.n === state.n),
+      );
       for (const { player, state } of players) expect(live.states.get(player)).toEqual(state);
     }
     expect(lives.length).toBeGreaterThan(10);
@@ -173,9 +175,11 @@ describe('joining late', () => {
     const text = 'long '.repeat(180_000);
     const players = await join(relay, ['a', 'b', 'c', 'd', 'e', 'f'], (player) => ({ player, text }));
     const live = await spectate({ url: relay.wsUrl, room: 'arena' });
-    expect([...live.states.values()].map((state) => (state.text as string).length)).toEqual(players.map(() => text.length));
+    expect([...live.states.values()].map((state) => (state.text as string).length)).toEqual(
+      players.map(() => text.length),
+    );
     players[0]?.edit('text', { at: 0, remove: 0, insert: '!' });
-    await waitFor('the edit', () => (live.states.get('a')?.text as string).startsWith('!'));
+    await waitFor('the edit', () => String(live.states.get('a')?.text).startsWith('!'));
   });
 });
 
@@ -232,13 +236,17 @@ describe('slow receivers', () => {
     let worstMs = 0;
     const rssBefore = process.memoryUsage().rss;
     // Unread bytes gather in the kernel first, then at the relay up to 1 MiB, where its position waits until it is gone.
-    await waitFor('the stuck one to be dropped', async () => {
-      const sentAt = performance.now();
-      writer.events(++pseq, [text]);
-      await reader.next('events-down', ({ upTo }) => upTo >= pseq + 1);
-      worstMs = Math.max(worstMs, performance.now() - sentAt);
-      return (await relay.room('arena'))?.spectators === 1;
-    }, 14_000);
+    await waitFor(
+      'the stuck one to be dropped',
+      async () => {
+        const sentAt = performance.now();
+        writer.events(++pseq, [text]);
+        await reader.next('events-down', ({ upTo }) => upTo >= pseq + 1);
+        worstMs = Math.max(worstMs, performance.now() - sentAt);
+        return (await relay.room('arena'))?.spectators === 1;
+      },
+      14_000,
+    );
     expect(worstMs).toBeLessThan(1_000);
     expect(process.memoryUsage().rss - rssBefore).toBeLessThan(150 * 1024 * 1024);
     stuck.socket.resume();
@@ -304,14 +312,9 @@ describe('sockets that are superseded', () => {
     fresh.say('second tab');
     const summary = await fresh.end();
     const { entries, states } = await relay.recording(summary.recordingId);
-    expect(entries.filter(({ player }) => player === 'p').map(({ type, data }) => data.message ?? data.reason ?? type)).toEqual([
-      'player_join',
-      'first tab',
-      'superseded',
-      'player_join',
-      'second tab',
-      'ended',
-    ]);
+    expect(
+      entries.filter(({ player }) => player === 'p').map(({ type, data }) => data.message ?? data.reason ?? type),
+    ).toEqual(['player_join', 'first tab', 'superseded', 'player_join', 'second tab', 'ended']);
     expect(states.get('p')).toEqual({ tab: 2 });
   });
 
@@ -349,7 +352,11 @@ async function join(relay: TestRelay, players: string[], state?: (player: string
 }
 
 function stateAfter(player: string, n: number): Record<string, string | number> {
-  return { player, n, text: Array.from({ length: Math.min(n, 300) }, (_, i) => String.fromCharCode(97 + ((n - i) % 26))).join('') };
+  return {
+    player,
+    n,
+    text: Array.from({ length: Math.min(n, 300) }, (_, i) => String.fromCharCode(97 + ((n - i) % 26))).join(''),
+  };
 }
 
 /** Every player records as fast as its turn of the event loop comes, for `durationMs`. */

@@ -32,15 +32,18 @@ describe('the WebSocket handshake', () => {
     expect(await client.next('welcome')).toMatchObject({ protocol: 1, epoch: 1, producer: 0, lastPseq: 0 });
   });
 
-  test.each([[[]], [[2]], [[0, 7, 2 ** 31]]])('[W1] versions %j are refused with those that are known', async (protocols) => {
-    const relay = await TestRelay.start();
-    const client = await RawClient.open(relay.wsUrl);
-    client.hello({ protocols });
-    const { code, reason } = await client.end();
-    expect(code).toBe(CloseCode.VERSION_UNKNOWN);
-    expect(reason).toMatch(/^VERSION_UNKNOWN: .*version 1/);
-    expect(await relay.room('arena')).toBeUndefined();
-  });
+  test.each([[[]], [[2]], [[0, 7, 2 ** 31]]])(
+    '[W1] versions %j are refused with those that are known',
+    async (protocols) => {
+      const relay = await TestRelay.start();
+      const client = await RawClient.open(relay.wsUrl);
+      client.hello({ protocols });
+      const { code, reason } = await client.end();
+      expect(code).toBe(CloseCode.VERSION_UNKNOWN);
+      expect(reason).toMatch(/^VERSION_UNKNOWN: .*version 1/);
+      expect(await relay.room('arena')).toBeUndefined();
+    },
+  );
 
   test('[W1] a version that is known is found among others', async () => {
     const relay = await TestRelay.start();
@@ -51,7 +54,10 @@ describe('the WebSocket handshake', () => {
   test('[S2] who does not say hello in time is closed', async () => {
     const relay = await TestRelay.start({ handshakeMs: 50 });
     const client = await RawClient.open(relay.wsUrl);
-    expect(await client.end()).toEqual({ code: CloseCode.SILENT, reason: expect.stringMatching(/^TIMED_OUT: no hello/) });
+    expect(await client.end()).toEqual({
+      code: CloseCode.SILENT,
+      reason: expect.stringMatching(/^TIMED_OUT: no hello/),
+    });
   });
 
   test('[S2] an address has only so many connections', async () => {

@@ -49,7 +49,13 @@ describe('events on their way up', () => {
   test('[W2] numbers that overlap with what is there are taken from where they are new', async () => {
     const relay = await TestRelay.start();
     const client = await RawClient.join(relay.wsUrl);
-    for (const [from, count] of [[1, 3], [2, 4], [1, 6], [6, 3]] as const) client.events(from, texts(count, from));
+    for (const [from, count] of [
+      [1, 3],
+      [2, 4],
+      [1, 6],
+      [6, 3],
+    ] as const)
+      client.events(from, texts(count, from));
     await client.accepted(8);
     const { own } = await endedRecording(relay, client, 8);
     expect(own.map(({ data }) => data.message)).toEqual(texts(8));
@@ -88,7 +94,9 @@ describe('events on their way up', () => {
     expect(session.status).toMatchObject({ recorded: 50, accepted: 0, stable: 0 });
     await session.stable();
     expect(session.status).toMatchObject({ recorded: 50, accepted: 50, stable: 50, lost: 0, pendingBytes: 0 });
-    expect(kept.filter(([accepted, stable]) => accepted === 50 && stable < 50).every(([, , bytes]) => bytes > 0)).toBe(true);
+    expect(kept.filter(([accepted, stable]) => accepted === 50 && stable < 50).every(([, , bytes]) => bytes > 0)).toBe(
+      true,
+    );
     await session.end();
   });
 
@@ -146,7 +154,13 @@ describe('events on their way up', () => {
   test('[W2] a message of chunks is one message, and chunks of chunks are none', async () => {
     const relay = await TestRelay.start();
     const client = await RawClient.join(relay.wsUrl);
-    const session = await connect({ url: relay.wsUrl, room: 'arena', player: 'sdk', profile: 'json', state: { text: '' } });
+    const session = await connect({
+      url: relay.wsUrl,
+      room: 'arena',
+      player: 'sdk',
+      profile: 'json',
+      state: { text: '' },
+    });
     const text = 'long text '.repeat(50_000);
     session.setState({ text });
     await session.stable();
@@ -157,7 +171,8 @@ describe('events on their way up', () => {
     const relay = await TestRelay.start();
     const client = await RawClient.join(relay.wsUrl);
     const bytes = new Uint8Array(60_000);
-    for (let sent = 0; sent <= LIMITS.chunkedBytes; sent += bytes.length) client.send({ kind: 'chunk', last: false, bytes });
+    for (let sent = 0; sent <= LIMITS.chunkedBytes; sent += bytes.length)
+      client.send({ kind: 'chunk', last: false, bytes });
     expect(await client.end()).toEqual({
       code: CloseCode.BAD_MESSAGE,
       reason: expect.stringMatching(/^LIMIT_EXCEEDED: message: over \d+ bytes in chunks/),
@@ -231,7 +246,9 @@ describe('deltas that do not fit', () => {
 
   test('[D3] others follow across a gap, also when they come back or the relay does', async () => {
     const relay = await TestRelay.start();
-    const client = await RawClient.join(relay.wsUrl, { state: bodyOf({ change: { form: 'keyframe', entries: [['n', 1]] } }) });
+    const client = await RawClient.join(relay.wsUrl, {
+      state: bodyOf({ change: { form: 'keyframe', entries: [['n', 1]] } }),
+    });
     const vocabulary = new Vocabulary(JSON_PROFILE);
     const learned = bodyOf({ event: { type: 'one', data: { a: 1 } } }, vocabulary);
     client.send({ kind: 'events-up', firstPseq: 1, events: [{ stampDelta: 0, body: learned }] });

@@ -103,7 +103,8 @@ export class RawClient {
     accept: (message: Of<Kind>) => boolean = () => true,
     limitMs = 5_000,
   ): Promise<Of<Kind>> {
-    const isWanted = (message: DownMessage): message is Of<Kind> => message.kind === kind && accept(message as Of<Kind>);
+    const isWanted = (message: DownMessage): message is Of<Kind> =>
+      message.kind === kind && accept(message as Of<Kind>);
     return await waitFor(
       `a message ${kind}`,
       async () => {

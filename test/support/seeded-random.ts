@@ -1,4 +1,4 @@
-/** Numbers from 0 (inclusive) to 1 (exclusive), the same for the same seed: mulberry32 (Tommy Ettinger, public domain). */
+/** mulberry32: numbers from 0 to 1 that a seed repeats. */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

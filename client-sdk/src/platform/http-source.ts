@@ -29,7 +29,8 @@ export class HttpSource implements ByteSource {
   async read(offset: number, length: number): Promise<Uint8Array> {
     if (this.#whole) return this.#whole.subarray(offset, offset + length);
     const tail = this.#tail;
-    if (tail && offset >= tail.offset && offset + length <= tail.offset + tail.bytes.length) return tail.bytes.subarray(offset - tail.offset, offset - tail.offset + length);
+    if (tail && offset >= tail.offset && offset + length <= tail.offset + tail.bytes.length)
+      return tail.bytes.subarray(offset - tail.offset, offset - tail.offset + length);
     return (await this.#request(`bytes=${offset}-${offset + length - 1}`))?.bytes ?? new Uint8Array(0);
   }
 

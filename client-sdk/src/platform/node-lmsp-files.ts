@@ -17,7 +17,9 @@ export async function loadCompressed(path: string): Promise<Recording> {
   try {
     text = await promisify(gunzip)(await readFile(path), { maxOutputLength: MAX_JSON_BYTES });
   } catch (cause) {
-    throw new GametapeError('BAD_RECORDING', `${path}: not a gzip file that is whole (${(cause as Error).message})`, { cause });
+    throw new GametapeError('BAD_RECORDING', `${path}: not a gzip file that is whole (${(cause as Error).message})`, {
+      cause,
+    });
   }
   return parse(path, text.toString('utf8'));
 }

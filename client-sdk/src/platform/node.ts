@@ -9,7 +9,7 @@ import type { Platform, Socket } from './platform.ts';
 
 const COMPRESSION: Compression = {
   crc32,
-  deflate: (bytes) => deflateRawSync(bytes, { level: 9 }),
+  deflate: (bytes) => deflateRawSync(bytes, { level: 6 }),
   inflate: (bytes, rawLength) => inflateRawSync(bytes, { maxOutputLength: Math.max(1, rawLength) }),
 };
 

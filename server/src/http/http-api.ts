@@ -1,9 +1,9 @@
-import { ERROR_HINTS, GametapeError, isGametapeError, type ErrorCode } from '@gametape/shared';
+import { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError } from '@gametape/shared';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import type { RecordingStore } from '../recording/recording-store.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
-import type { RecordingStore } from '../recording/recording-store.ts';
 
 /** Listing reads one index a recording: more than this are asked for by id. */
 const MAX_LISTED = 500;

@@ -66,7 +66,11 @@ export class Ending {
     await this.#done;
     clearTimeout(this.#timer);
     for (const seat of this.#room.seats) this.#membership.remove(seat, 'ended');
-    const end = { endedAt: this.#room.clock.now(), outcome: this.#outcome, expected: expectedByPlayer(this.#room.seats) };
+    const end = {
+      endedAt: this.#room.clock.now(),
+      outcome: this.#outcome,
+      expected: expectedByPlayer(this.#room.seats),
+    };
     await this.#room.seal(end);
     return end;
   }

@@ -1,4 +1,4 @@
-import { encodeMessage, type EventDown, LIMITS, type ProducerContext } from '@gametape/shared';
+import { type EventDown, encodeMessage, LIMITS, type ProducerContext } from '@gametape/shared';
 import type { Receiver } from './receiver.ts';
 import type { RecentEntries } from './recent-entries.ts';
 import type { Seat } from './seat.ts';
@@ -21,14 +21,19 @@ export interface FanOutOptions {
  *
  * @returns false when the receiver is too far behind to be shown everything: it has to join afresh.
  */
-export function fanOut(receiver: Receiver, seat: Seat | undefined, { recent, producers, upTo, now }: FanOutOptions): boolean {
+export function fanOut(
+  receiver: Receiver,
+  seat: Seat | undefined,
+  { recent, producers, upTo, now }: FanOutOptions,
+): boolean {
   if (!receiver.isReady || receiver.position >= upTo || !receiver.keepsUp(now)) return true;
   if (!recent.covers(receiver.position)) return false;
   const acks = { accepted: seat?.accepted ?? 0, stable: seat?.stable ?? 0 };
   let events: EventDown[] = [];
   let bytes = 0;
   const flush = (position: number) => {
-    if (events.length > 0) receiver.sendBytes(encodeMessage({ kind: 'events-down', acks, upTo: position, events }));
+    if (events.length > 0)
+      receiver.sendAcks(acks, encodeMessage({ kind: 'events-down', acks, upTo: position, events }));
     events = [];
     bytes = 0;
   };
@@ -44,7 +49,7 @@ export function fanOut(receiver: Receiver, seat: Seat | undefined, { recent, pro
   }
   // A receiver of whose room only its own events are new still learns its acks, and where it stands.
   const isAckOnly = events.length === 0 && seat !== undefined;
-  if (isAckOnly) receiver.sendBytes(encodeMessage({ kind: 'events-down', acks, upTo, events }));
+  if (isAckOnly) receiver.sendAcks(acks, encodeMessage({ kind: 'events-down', acks, upTo, events }));
   else flush(upTo);
   receiver.position = upTo;
   return true;

@@ -1,4 +1,11 @@
-import { CloseCode, type EndRecord, type GametapeError, type Hello, type JsonObject, type SessionSummary } from '@gametape/shared';
+import {
+  CloseCode,
+  type EndRecord,
+  type GametapeError,
+  type Hello,
+  type JsonObject,
+  type SessionSummary,
+} from '@gametape/shared';
 import type { RelayOptions } from '../options.ts';
 import type { Peer } from '../transport/transport.ts';
 import { Ending } from './ending.ts';

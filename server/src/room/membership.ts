@@ -95,7 +95,10 @@ export class Membership {
   async addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
     const room = this.#room;
     if (room.spectators.size >= this.#options.maxSpectators) {
-      throw new GametapeError('ROOM_FULL', `room ${room.name}: ${room.spectators.size} spectators, no more are allowed`);
+      throw new GametapeError(
+        'ROOM_FULL',
+        `room ${room.name}: ${room.spectators.size} spectators, no more are allowed`,
+      );
     }
     const receiver = new Receiver(peer, -1);
     room.spectators.add(receiver);

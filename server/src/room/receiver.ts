@@ -1,4 +1,4 @@
-import { CloseCode, chunked, type DownMessage, encodeMessage } from '@gametape/shared';
+import { type Acks, CloseCode, chunked, type DownMessage, encodeMessage } from '@gametape/shared';
 import type { Peer } from '../transport/transport.ts';
 
 /** Past this nothing more is sent to a peer until it has read; its position waits with it (W8). */
@@ -6,6 +6,9 @@ const SOFT_BYTES = 1024 * 1024;
 /** Past this, or after this long without progress, the socket is dropped with a code that lets it resume (W8). */
 const HARD_BYTES = 4 * 1024 * 1024;
 const PROGRESS_US = 10_000_000;
+
+/** What a peer knows of its acks before it is told any. */
+export const NO_ACKS: Acks = { accepted: 0, stable: 0 };
 
 /** One peer's end of a room: what it has been shown, and whether it keeps up. */
 export class Receiver {
@@ -16,6 +19,9 @@ export class Receiver {
   position = 0;
   /** Producers below this index have been announced to it. */
   announced = 0;
+  /** The acks it was last sent, and when (milliseconds of performance.now()). */
+  acks = NO_ACKS;
+  ackedAt = 0;
   /** False until its welcome and snapshot are sent. */
   isReady = false;
   #lowest = 0;
@@ -34,6 +40,13 @@ export class Receiver {
 
   sendBytes(bytes: Uint8Array): void {
     for (const part of chunked(bytes)) this.peer.send(part);
+  }
+
+  /** Sends what carries these acks, whatever else it carries. */
+  sendAcks(acks: Acks, bytes: Uint8Array): void {
+    this.acks = acks;
+    this.ackedAt = performance.now();
+    this.sendBytes(bytes);
   }
 
   sendSnapshot(records: Uint8Array): void {

@@ -13,9 +13,11 @@ import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import { RoomClock } from '../timeline/clock.ts';
+import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
-import { Room, type RoomStart } from './room.ts';
+import { Room } from './room.ts';
 import { recoverRoom } from './room-recovery.ts';
+import type { RoomStart } from './room-start.ts';
 
 export interface RoomDirectoryOptions {
   readonly options: RelayOptions;
@@ -32,6 +34,7 @@ export interface RoomDirectoryOptions {
 /** Finds, opens and retires rooms. */
 export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
+  readonly #flusher: Flusher;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
   /** Rooms that have ended and whose recording is not finished yet, by recording id. */
@@ -43,6 +46,7 @@ export class RoomDirectory {
 
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
+    this.#flusher = new Flusher(deps.options.flushMs);
   }
 
   get rooms(): Iterable<LiveRoom> {
@@ -138,7 +142,7 @@ export class RoomDirectory {
       log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
       live.fail(error);
     };
-    const room = new Room(start, { options, compression, log, onFailure });
+    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure });
     let release = () => {};
     const live: LiveRoom = new LiveRoom(room, options, {
       finish: ({ meta }, end) => this.#deps.finish(meta, end),

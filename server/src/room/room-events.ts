@@ -1,4 +1,4 @@
-import { ByteWriter, encodeBody, type EventType, type JsonObject, type Vocabulary } from '@gametape/shared';
+import { ByteWriter, type EventType, encodeBody, type JsonObject, type Vocabulary } from '@gametape/shared';
 
 /** Why a player is gone. `dropped` means that its connection was lost and it did not return in time. */
 export type LeaveReason = 'left' | 'dropped' | 'superseded' | 'ended';

@@ -4,7 +4,10 @@ import {
   type CheckpointRecord,
   type Compression,
   type EndRecord,
+  type EventBlock,
   EventType,
+  type GameEvent,
+  type GapRecord,
   linkOf,
   PlayClock,
   ProducerContext,
@@ -12,9 +15,9 @@ import {
   readEventBlock,
   type TimelineEntry,
 } from '@gametape/shared';
-import type { Journal } from '../journal/journal.ts';
+import type { Journal, RecoveredBlock } from '../journal/journal.ts';
 import { RoomClock } from '../timeline/clock.ts';
-import type { RestoredProducer, RoomStart } from './room.ts';
+import type { RestoredProducer, RoomStart } from './room-start.ts';
 
 /** What a journal has of a recording that was not finished. */
 export interface RecoveredRoom {
@@ -24,119 +27,151 @@ export interface RecoveredRoom {
 }
 
 /** Puts a room together again from its blocks: keyframes first, then what came after them (J3, J4). */
-export async function recoverRoom(journal: Journal, recordingId: string, compression: Compression): Promise<RecoveredRoom> {
-  const identity = new RecordingIdentity();
-  const contexts = new Map<number, ProducerContext>();
-  const checkpoints = new Map<string, CheckpointRecord>();
-  const epochEnds = new Map<number, number>();
-  const playClock = new PlayClock();
-  const present = new Set<number>();
-  const firstSeqs = new Map<number, number>();
-  const expected = new Map<number, number>();
-  const restarts = new Set<number>();
-  const needKeyframe = new Set<number>();
-  let end: EndRecord | undefined;
-  let lastSealed: BlockLink | undefined;
-  /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
-  let sealing: BlockBuilder | undefined;
-  let recent: { entry: TimelineEntry; restarts: boolean }[] = [];
-  let [headSeq, events, lastTime] = [0, 0, 0];
-  const contextOf = (producer: number): ProducerContext => {
-    const known = contexts.get(producer);
-    if (known) return known;
-    const declared = identity.producers.get(producer) ?? { index: producer, player: `unknown-${producer}`, instance: '' };
-    const context = new ProducerContext(identity.profile, declared);
-    contexts.set(producer, context);
-    return context;
-  };
-  const skip = (producer: number): void => {
-    restarts.add(producer);
-    needKeyframe.add(producer);
-  };
-  const openSealing = (): BlockBuilder => {
-    const epoch = Math.max(0, ...epochEnds.keys()) + 1;
-    const builder = new BlockBuilder(recordingId, epoch, compression);
-    if (!lastSealed) builder.meta(identity.meta);
-    builder.open(latestOfEachPlayer(contexts.values()));
-    return builder;
-  };
-  for await (const { header, stored, sealed } of journal.recover(recordingId)) {
-    const declared = identity.producers.size;
-    const block = readEventBlock(header, stored, identity, compression);
-    if (!sealed) {
-      sealing ??= openSealing();
-      for (const producer of [...identity.producers.values()].slice(declared)) sealing.producer(producer);
-      for (const gap of block.gaps) sealing.gap(gap);
-      for (const checkpoint of block.checkpoints) sealing.checkpoint(checkpoint);
-    } else {
-      lastSealed = linkOf(header);
-      // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
-      for (const keyframe of block.keyframes) contexts.set(keyframe.index, keyframe);
-      recent = [];
-    }
-    for (const entry of block.entries) {
-      if (entry.seq <= headSeq) continue;
-      const { producer } = entry;
-      const context = contextOf(producer);
-      if (entry.pseq > context.pseq + 1) skip(producer);
-      const { event, change } = context.advance(entry, 'DAMAGED', compression.crc32);
-      if (!sealed) sealing?.add(entry);
-      // Entries are found by counting: what lies before a hole is of no use to anybody.
-      if (entry.seq > headSeq + 1) recent = [];
-      headSeq = entry.seq;
-      lastTime = Math.max(lastTime, entry.time);
-      const isOwn = entry.stamp !== null;
-      recent.push({ entry, restarts: isOwn && restarts.delete(producer) });
-      if (isOwn && change) needKeyframe.delete(producer);
-      if (!firstSeqs.has(producer)) firstSeqs.set(producer, entry.seq);
-      if (!event) continue;
-      events++;
-      playClock.observe(entry.time, context.player, event);
-      if (isOwn) continue;
-      if (event.type === EventType.PLAYER_JOIN) present.add(producer);
-      if (event.type === EventType.PLAYER_LEAVE) present.delete(producer);
-      if (event.type === EventType.PLAYER_LEAVE && event.data.reason === 'left') expected.set(producer, context.pseq);
-      else expected.delete(producer);
-    }
-    for (const { producer, lastPseq } of block.gaps) {
-      if (lastPseq > contextOf(producer).pseq) skip(producer);
-      contextOf(producer).skipTo(lastPseq);
-    }
-    for (const checkpoint of block.checkpoints) checkpoints.set(checkpoint.name, checkpoint);
-    epochEnds.set(header.epoch, headSeq);
-    end ??= block.end;
-  }
-  const { meta, profile } = identity;
-  const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
-  const count = Math.max(-1, ...identity.producers.keys()) + 1;
-  const producers = Array.from({ length: count }, (_, index): RestoredProducer => {
-    return {
-      context: contextOf(index),
-      isPresent: present.has(index),
-      firstSeq: firstSeqs.get(index) ?? headSeq + 1,
-      expected: expected.get(index) ?? null,
-      restarts: restarts.has(index),
-      needsKeyframe: needKeyframe.has(index),
-    };
-  });
-  const start: RoomStart = {
-    meta,
-    profile,
-    epoch: Math.max(0, ...epochEnds.keys()) + 1,
-    // The wall clock may have been set back meanwhile: room time goes on all the same.
-    clock: new RoomClock(Math.max(lastTime + 1, sinceCreatedUs)),
-    journal: { journal, lastSealed, sealing: sealing ?? openSealing() },
-    headSeq,
-    recent,
-    epochEnds,
-    producers,
-    checkpoints,
-    playClock,
-    events,
-  };
-  return { start, end };
+export async function recoverRoom(
+  journal: Journal,
+  recordingId: string,
+  compression: Compression,
+): Promise<RecoveredRoom> {
+  const recovery = new Recovery(recordingId, compression);
+  for await (const block of journal.recover(recordingId)) recovery.take(block);
+  return { start: recovery.start(journal), end: recovery.end };
 }
 
-function latestOfEachPlayer(contexts: Iterable<ProducerContext>): Iterable<ProducerContext> {
-  return new Map(Array.from(contexts, (context) => [context.player, context])).values();
+/** What is known of a producer so far. */
+type Producer = { -readonly [Name in keyof RestoredProducer]: RestoredProducer[Name] };
+
+class Recovery {
+  end: EndRecord | undefined;
+  readonly #recordingId: string;
+  readonly #compression: Compression;
+  readonly #identity = new RecordingIdentity();
+  readonly #producers = new Map<number, Producer>();
+  readonly #checkpoints = new Map<string, CheckpointRecord>();
+  readonly #epochEnds = new Map<number, number>();
+  readonly #playClock = new PlayClock();
+  #recent: RoomStart['recent'][number][] = [];
+  #headSeq = 0;
+  #lastTime = 0;
+  #events = 0;
+  #lastSealed: BlockLink | undefined;
+  /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
+  #sealing: BlockBuilder | undefined;
+
+  constructor(recordingId: string, compression: Compression) {
+    this.#recordingId = recordingId;
+    this.#compression = compression;
+  }
+
+  take({ header, stored, sealed }: RecoveredBlock): void {
+    const declared = this.#identity.producers.size;
+    const block = readEventBlock(header, stored, this.#identity, this.#compression);
+    if (sealed) {
+      this.#lastSealed = linkOf(header);
+      // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
+      for (const keyframe of block.keyframes) this.#producer(keyframe.index).context = keyframe;
+      this.#recent = [];
+    } else this.#sealAgain(block, declared);
+    for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, sealed);
+    for (const gap of block.gaps) this.#takeGap(gap);
+    for (const checkpoint of block.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
+    this.#epochEnds.set(header.epoch, this.#headSeq);
+    this.end ??= block.end;
+  }
+
+  start(journal: Journal): RoomStart {
+    const { meta, profile } = this.#identity;
+    const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
+    const count = Math.max(-1, ...this.#identity.producers.keys()) + 1;
+    return {
+      meta,
+      profile,
+      epoch: this.#nextEpoch,
+      // The wall clock may have been set back meanwhile: room time goes on all the same.
+      clock: new RoomClock(Math.max(this.#lastTime + 1, sinceCreatedUs)),
+      journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing() },
+      headSeq: this.#headSeq,
+      recent: this.#recent,
+      epochEnds: this.#epochEnds,
+      producers: Array.from({ length: count }, (_, index) => this.#restored(index)),
+      checkpoints: this.#checkpoints,
+      playClock: this.#playClock,
+      events: this.#events,
+    };
+  }
+
+  #restored(index: number): RestoredProducer {
+    const producer = this.#producer(index);
+    return { ...producer, firstSeq: producer.firstSeq || this.#headSeq + 1 };
+  }
+
+  get #nextEpoch(): number {
+    return Math.max(0, ...this.#epochEnds.keys()) + 1;
+  }
+
+  #takeEntry(entry: TimelineEntry, sealed: boolean): void {
+    const producer = this.#producer(entry.producer);
+    const { context } = producer;
+    if (entry.pseq > context.pseq + 1) loseEvents(producer);
+    const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
+    if (!sealed) this.#sealing?.add(entry);
+    // Entries are found by counting: what lies before a hole is of no use to anybody.
+    if (entry.seq > this.#headSeq + 1) this.#recent = [];
+    this.#headSeq = entry.seq;
+    this.#lastTime = Math.max(this.#lastTime, entry.time);
+    if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
+    const isOwn = entry.stamp !== null;
+    this.#recent.push({ entry, restarts: isOwn && producer.restarts });
+    if (isOwn) producer.restarts = false;
+    if (isOwn && change) producer.needsKeyframe = false;
+    if (!event) return;
+    this.#events++;
+    this.#playClock.observe(entry.time, context.player, event);
+    if (!isOwn) observePresence(producer, event);
+  }
+
+  #takeGap({ producer: index, lastPseq }: GapRecord): void {
+    const producer = this.#producer(index);
+    if (lastPseq <= producer.context.pseq) return;
+    loseEvents(producer);
+    producer.context.skipTo(lastPseq);
+  }
+
+  /** Puts a block that is not sealed yet, of which `declared` producers are known from before, into the next that will be. */
+  #sealAgain(block: EventBlock, declared: number): void {
+    this.#sealing ??= this.#openSealing();
+    for (const producer of [...this.#identity.producers.values()].slice(declared)) this.#sealing.producer(producer);
+    for (const gap of block.gaps) this.#sealing.gap(gap);
+    for (const checkpoint of block.checkpoints) this.#sealing.checkpoint(checkpoint);
+  }
+
+  #openSealing(): BlockBuilder {
+    const builder = new BlockBuilder(this.#recordingId, this.#nextEpoch, this.#compression);
+    if (!this.#lastSealed) builder.meta(this.#identity.meta);
+    const latest = new Map(Array.from(this.#producers.values(), ({ context }) => [context.player, context]));
+    builder.open(latest.values());
+    return builder;
+  }
+
+  #producer(index: number): Producer {
+    const known = this.#producers.get(index);
+    if (known) return known;
+    const unknown = { index, player: `unknown-${index}`, instance: '' };
+    const context = new ProducerContext(this.#identity.profile, this.#identity.producers.get(index) ?? unknown);
+    const producer = { context, isPresent: false, firstSeq: 0, expected: null, restarts: false, needsKeyframe: false };
+    this.#producers.set(index, producer);
+    return producer;
+  }
+}
+
+/** The vocabulary starts over with the next entry, and the next change has to be a keyframe (D3). */
+function loseEvents(producer: Producer): void {
+  producer.restarts = true;
+  producer.needsKeyframe = true;
+}
+
+/** A player that left had said how much it recorded; whatever else happened to it, it has not. */
+function observePresence(producer: Producer, { type, data }: GameEvent): void {
+  if (type === EventType.PLAYER_JOIN) producer.isPresent = true;
+  if (type === EventType.PLAYER_LEAVE) producer.isPresent = false;
+  producer.expected = type === EventType.PLAYER_LEAVE && data.reason === 'left' ? producer.context.pseq : null;
 }

@@ -2,8 +2,8 @@ import {
   ChunkAssembler,
   CloseCode,
   decodeUpMessage,
-  encodeMessage,
   type ErrorCode,
+  encodeMessage,
   GametapeError,
   type Hello,
   isGametapeError,
@@ -106,7 +106,8 @@ export class Session implements PeerReceiver {
     const state = this.#state;
     switch (state.kind) {
       case 'awaiting-hello':
-        if (message.kind !== 'hello') throw new GametapeError('BAD_MESSAGE', `expected a hello first, found ${message.kind}`);
+        if (message.kind !== 'hello')
+          throw new GametapeError('BAD_MESSAGE', `expected a hello first, found ${message.kind}`);
         this.#greet(message);
         return;
       case 'playing':
@@ -151,7 +152,10 @@ export class Session implements PeerReceiver {
     const protocols = PROTOCOL_VERSIONS.filter((version) => hello.protocols.includes(version));
     if (protocols.length === 0) {
       const found = `versions ${hello.protocols.slice(0, 8).join(', ') || 'none'}`;
-      throw new GametapeError('VERSION_UNKNOWN', `this relay knows version ${PROTOCOL_VERSIONS.join(', ')}, the client ${found}`);
+      throw new GametapeError(
+        'VERSION_UNKNOWN',
+        `this relay knows version ${PROTOCOL_VERSIONS.join(', ')}, the client ${found}`,
+      );
     }
     clearTimeout(this.#handshakeTimer);
     this.#state = { kind: 'joining' };
@@ -218,7 +222,10 @@ export class Session implements PeerReceiver {
       this.#deps.log.info({ address: this.#peer.address, code: error.code, reason: error.message }, 'peer refused');
     } else {
       this.#peer.close(CloseCode.SERVER_ERROR, 'the relay has a fault');
-      this.#deps.log.error({ address: this.#peer.address, error: String((error as Error).stack ?? error) }, 'session failed');
+      this.#deps.log.error(
+        { address: this.#peer.address, error: String((error as Error).stack ?? error) },
+        'session failed',
+      );
     }
   }
 }

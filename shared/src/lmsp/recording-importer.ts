@@ -145,7 +145,8 @@ class PlayerEncoder {
 
   encode({ event, state: next }: ImportedStep, stamp: number): Uint8Array {
     // A change that changes nothing is still there to be written again.
-    if (this.#previous === undefined || (!event && jsonEqual(this.#previous, next))) this.#bodies.replaceState(next, stamp);
+    if (this.#previous === undefined || (!event && jsonEqual(this.#previous, next)))
+      this.#bodies.replaceState(next, stamp);
     else this.#bodies.change(this.#diff(this.#previous, next, stamp), stamp);
     this.#previous = next;
     return this.#bodies.encode(event, stamp);

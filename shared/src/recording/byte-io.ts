@@ -28,7 +28,7 @@ export interface Compression {
 
 export const PORTABLE_COMPRESSION: Compression = {
   crc32,
-  deflate: (bytes) => deflateSync(bytes, { level: 9 }),
+  deflate: (bytes) => deflateSync(bytes, { level: 6 }),
   // fflate drops what does not fit into the buffer it is given: one byte more tells what is too long.
   inflate: (bytes, rawLength) => inflateSync(bytes, { out: new Uint8Array(rawLength + 1) }),
 };

@@ -21,11 +21,23 @@ export interface ColumnBase {
   readonly producers: ReadonlyMap<number, EntryBase>;
 }
 
+/** Used by one call at a time: a relay writes a small block for every room at every flush. */
+const COLUMNS = {
+  producers: new ByteWriter(),
+  seqs: new ByteWriter(),
+  times: new ByteWriter(),
+  stamps: new ByteWriter(),
+  pseqs: new ByteWriter(),
+  hlcs: new ByteWriter(),
+  lengths: new ByteWriter(),
+  bodies: new ByteWriter(1_024),
+  exacts: new ByteWriter(),
+};
+
 /** Entries one column after another: alike numbers side by side deflate far better than rows do. */
 export function writeEventColumns(writer: ByteWriter, entries: readonly TimelineEntry[], base: ColumnBase): void {
-  const [producers, seqs, times, stamps] = [new ByteWriter(), new ByteWriter(), new ByteWriter(), new ByteWriter()];
-  const [pseqs, hlcs, lengths, exacts] = [new ByteWriter(), new ByteWriter(), new ByteWriter(), new ByteWriter()];
-  const bodies = new ByteWriter(1_024);
+  const { producers, seqs, times, stamps, pseqs, hlcs, lengths, bodies, exacts } = COLUMNS;
+  for (const column of Object.values(COLUMNS)) column.truncate(0);
   const hasExact = entries.some((entry) => entry.exact !== undefined);
   const lasts = new Lasts(base.producers);
   let seq = base.firstSeq - 1;
@@ -69,7 +81,8 @@ function writeColumn(writer: ByteWriter, tag: number, column: ByteWriter): void 
 
 /** Such a column says what its absence says. */
 function isAllZero(column: ByteWriter): boolean {
-  return column.bytes().every((byte) => byte === 0);
+  for (const byte of column.bytes()) if (byte !== 0) return false;
+  return true;
 }
 
 /** Bodies are borrowed from the payload. Fails through the reader. */

@@ -13,10 +13,12 @@ import {
 } from './messages.ts';
 
 const CHUNK_BYTES = LIMITS.messageBytes - 2;
+/** Used by one call at a time; each takes its own copy. */
+const writer = new ByteWriter(1_024);
 
 /** One message as bytes of its own (PROTOCOL.md). Longer than a message may be: see `chunked`. */
 export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
-  const writer = new ByteWriter(128);
+  writer.truncate(0);
   if (message.kind === 'events-up') {
     writeEventsUp(writer, message.firstPseq, message.shown, message.events);
     return writer.take();
