@@ -6,9 +6,9 @@ import { startRelay } from '@gametape/server';
 import {
   ByteWriter,
   decodeUpMessage,
+  type EventsUp,
   encodeBody,
   encodeMessage,
-  type EventsUp,
   LMSP_PROFILE,
   Vocabulary,
 } from '@gametape/shared';
@@ -44,7 +44,13 @@ test('one keystroke goes from the player to the journal, the spectator, the file
 
   // fanOut
   const event = await shown;
-  expect(event).toMatchObject({ player: 'ann', type: 'keystroke', data: { char: 'd', modifiers: [] }, epoch: 1, seq: 2 });
+  expect(event).toMatchObject({
+    player: 'ann',
+    type: 'keystroke',
+    data: { char: 'd', modifiers: [] },
+    epoch: 1,
+    seq: 2,
+  });
   expect(live.states.get('ann')).toEqual(ann.state);
 
   // finalize → RecordingWriter

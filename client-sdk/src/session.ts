@@ -1,13 +1,10 @@
 import {
   type DownMessage,
   EventType,
-  type EventUp,
-  encodeMessage,
   GametapeError,
   type Hello,
   type Json,
   type JsonObject,
-  LIMITS,
   PROTOCOL_VERSIONS,
   type Profile,
   profileNamed,
@@ -19,18 +16,14 @@ import {
 import type { ConnectionStatus, ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
 import { Connection } from './connection.ts';
 import { Emitter } from './emitter.ts';
+import { Outbox } from './outbox.ts';
 import type { Platform } from './platform/platform.ts';
 import { Producer, stampOf } from './producer.ts';
 import { RoomView } from './room-view.ts';
-import { SendQueue } from './send-queue.ts';
 import { Waiters } from './waiters.ts';
 
 const DEFAULT_FLUSH_MS = 16;
 const DEFAULT_TIMEOUT_MS = 10_000;
-/** Bytes that may be under way without an `accepted`: beyond it the queue waits (S2). */
-const WINDOW_BYTES = 1024 * 1024;
-/** Bytes of events that travel in one message. */
-const BATCH_BYTES = LIMITS.messageBytes / 2;
 
 /** What ends a session. */
 type Request = { readonly kind: 'leave' } | { readonly kind: 'end'; readonly outcome: JsonObject };
@@ -53,28 +46,11 @@ class LiveSession implements Session {
   readonly #connection: Connection;
   readonly #view: RoomView;
   readonly #emitter = new Emitter<SessionEvents>();
-  readonly #queue = new SendQueue();
+  readonly #outbox: Outbox;
   readonly #waiters = new Waiters();
   readonly #instance: string;
   readonly #startedAt: number;
   readonly #helloState: Uint8Array;
-  /** Bodies that wait to be put into a message. */
-  #batch: EventUp[] = [];
-  #batchBytes = 0;
-  /** Stamp before the first event of the batch, then of each. */
-  #batchStamps: number[] = [];
-  #recorded = 0;
-  #accepted = 0;
-  #stable = 0;
-  #sent = 0;
-  #lost = 0;
-  /** Bytes sent since the last `accepted`. */
-  #underWay = 0;
-  #lastStamp = 0;
-  #shown = 0;
-  #flushedAt = Number.NEGATIVE_INFINITY;
-  #flushTimer: ReturnType<typeof setTimeout> | undefined;
-  #flushQueued = false;
   #recordingId = '';
   /** What has been asked of the relay and is asked again after a reconnection. */
   #request: Request | undefined;
@@ -108,6 +84,15 @@ class LiveSession implements Session {
       outOfStep: () => this.#view.giveUpPosition(),
       over: (error) => this.#over(error),
     });
+    this.#outbox = new Outbox({
+      connection: this.#connection,
+      flushMs: options.flushMs ?? DEFAULT_FLUSH_MS,
+      now: () => platform.now(),
+      shown: () => this.#view.seq,
+      recordPending: () => this.#recordPending(),
+      onAllSent: () => this.#sayLast(),
+      onLost: (lastPseq, error) => this.#lose(lastPseq, error),
+    });
     this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   }
 
@@ -128,14 +113,9 @@ class LiveSession implements Session {
   }
 
   get status(): SessionStatus {
-    return {
-      connection: this.#summary ? 'ended' : this.#connection.status,
-      recorded: this.#recorded,
-      accepted: this.#accepted,
-      stable: this.#stable,
-      lost: this.#lost,
-      pendingBytes: this.#queue.bytes + this.#batchBytes,
-    };
+    const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
+    const connection = this.#summary ? 'ended' : this.#connection.status;
+    return { connection, recorded, accepted, stable, lost, pendingBytes };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -146,19 +126,19 @@ class LiveSession implements Session {
   setState(next: State): void {
     this.#checkOpen();
     this.#producer.setState(next);
-    this.#scheduleFlush();
+    this.#outbox.scheduleFlush();
   }
 
   set(key: string, value: Json): void {
     this.#checkOpen();
     this.#producer.set(key, value);
-    this.#scheduleFlush();
+    this.#outbox.scheduleFlush();
   }
 
   edit(key: string, change: TextChange): void {
     this.#checkOpen();
     this.#producer.edit(key, change);
-    this.#scheduleFlush();
+    this.#outbox.scheduleFlush();
   }
 
   say(message: string): void {
@@ -168,7 +148,7 @@ class LiveSession implements Session {
   async checkpoint(name: string): Promise<void> {
     if (typeof name !== 'string' || name === '') throw new TypeError('checkpoint: expected a name');
     this.record({ type: EventType.CHECKPOINT, data: { name } });
-    await this.#waiters.accepted(this.#recorded, this.#accepted);
+    await this.#waiters.accepted(this.#outbox.recorded, this.#outbox.accepted);
   }
 
   pause(): void {
@@ -190,8 +170,8 @@ class LiveSession implements Session {
 
   async stable(): Promise<void> {
     this.#checkOpen();
-    this.#flush();
-    await this.#waiters.stable(this.#recorded, this.#stable);
+    this.#outbox.flush();
+    await this.#waiters.stable(this.#outbox.recorded, this.#outbox.stable);
   }
 
   async leave(): Promise<void> {
@@ -247,14 +227,12 @@ class LiveSession implements Session {
     this.#recordingId = welcome.recordingId;
     this.#view.welcome(welcome, this.#clock());
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
-    this.#accepted = Math.max(this.#accepted, welcome.lastPseq);
-    this.#waiters.accept(this.#accepted);
-    // A relay that was started anew knows neither what this player was shown nor that the room was to end.
-    this.#shown = 0;
+    this.#outbox.resume(welcome.lastPseq);
+    this.#waiters.accept(this.#outbox.accepted);
+    // A relay that was started anew does not know that the room was to end.
     this.#isEnding = false;
     this.#saysFinal = false;
     this.#saysRequest = this.#request !== undefined;
-    this.#resendFrom(welcome.lastPseq);
     this.#waiters.open();
   }
 
@@ -277,10 +255,10 @@ class LiveSession implements Session {
         return;
       case 'expect':
         this.#saysRequest = this.#request !== undefined;
-        this.#resendFrom(message.pseq - 1);
+        this.#outbox.resendAfter(message.pseq - 1);
         return;
       case 'need-keyframe':
-        this.#giveUp(message.pseq - 1, 'the relay has another state');
+        this.#outbox.giveUp(message.pseq - 1, 'the relay has another state');
         return;
       case 'notice': {
         const error = new GametapeError(message.code, message.message);
@@ -290,10 +268,11 @@ class LiveSession implements Session {
       case 'ending':
         this.#isEnding = true;
         this.#saysFinal = true;
-        this.#flush();
+        this.#outbox.flush();
         return;
       case 'ended':
         this.#summary = message.summary;
+        this.#outbox.stop();
         this.#waiters.end(message.summary);
         this.#connection.close();
     }
@@ -309,18 +288,10 @@ class LiveSession implements Session {
     }
   }
 
-  #acks({ accepted, stable }: { accepted: number; stable: number }): void {
-    if (accepted > this.#accepted) {
-      this.#accepted = accepted;
-      this.#underWay = 0;
-      this.#waiters.accept(accepted);
-    }
-    if (stable > this.#stable) {
-      this.#stable = stable;
-      this.#queue.release(stable);
-      this.#waiters.stabilize(stable);
-    }
-    this.#sendQueued();
+  #acks(acks: { accepted: number; stable: number }): void {
+    this.#outbox.acknowledge(acks);
+    this.#waiters.accept(this.#outbox.accepted);
+    this.#waiters.stabilize(this.#outbox.stable);
     if (this.#emitter.has('status')) this.#emitter.emit('status', this.status);
   }
 
@@ -328,100 +299,17 @@ class LiveSession implements Session {
     this.#checkOpen();
     const checked = this.#producer.checkEvent(event);
     if (nextState !== undefined) this.#producer.setState(nextState);
-    this.#add(this.#producer.encode(checked, stamp), stamp);
+    this.#outbox.add(this.#producer.encode(checked, stamp), stamp);
   }
 
-  #add(body: Uint8Array, stamp: number): void {
-    this.#recorded++;
-    if (this.#batch.length === 0) this.#batchStamps = [this.#lastStamp];
-    this.#batch.push({ stampDelta: stamp - this.#lastStamp, body });
-    this.#batchStamps.push(stamp);
-    this.#batchBytes += body.length;
-    this.#lastStamp = stamp;
-    if (this.#batchBytes >= BATCH_BYTES) this.#packBatch();
-    this.#scheduleFlush();
+  #recordPending(): void {
+    if (!this.#producer.hasPending) return;
+    const stamp = this.#stamp();
+    this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
   }
 
-  /** Sends soon: at the end of this turn if nothing was sent for a while, else when the interval is over. */
-  #scheduleFlush(): void {
-    if (this.#flushQueued) return;
-    this.#flushQueued = true;
-    const intervalMs = this.#options.flushMs ?? DEFAULT_FLUSH_MS;
-    const waitMs = this.#flushedAt / 1_000 + intervalMs - this.#platform.now() / 1_000;
-    if (waitMs <= 0) queueMicrotask(() => this.#flush());
-    else this.#flushTimer = setTimeout(() => this.#flush(), waitMs);
-  }
-
-  #flush(): void {
-    clearTimeout(this.#flushTimer);
-    this.#flushQueued = false;
-    if (this.#closed || this.#summary) return;
-    this.#flushedAt = this.#platform.now();
-    if (this.#producer.hasPending) {
-      const stamp = this.#stamp();
-      this.#add(this.#producer.encode(undefined, stamp), stamp);
-    }
-    this.#packBatch();
-    this.#sendQueued();
-  }
-
-  #packBatch(): void {
-    if (this.#batch.length === 0) return;
-    const firstPseq = this.#recorded - this.#batch.length + 1;
-    const shown = this.#view.seq === this.#shown ? undefined : { shown: this.#view.seq };
-    const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, events: this.#batch });
-    this.#shown = this.#view.seq;
-    const queuedAt = this.#platform.now();
-    this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt });
-    this.#batch = [];
-    this.#batchBytes = 0;
-    // What was sent may have arrived, and is kept: the relay will say.
-    const isOverfull = this.#queue.isOverfull(queuedAt, this.#sent);
-    if (isOverfull) this.#giveUp(this.#sent, 'the connection was away for too long');
-  }
-
-  #sendQueued(): void {
-    while (this.#connection.isWritable && this.#underWay < WINDOW_BYTES) {
-      const message = this.#queue.after(this.#sent);
-      if (!message) {
-        this.#sayLast();
-        return;
-      }
-      if (message.firstPseq > this.#sent + 1) {
-        // What the relay asks for is not held any more: it has lost what it called stable.
-        this.#giveUp(this.#sent, 'the relay has lost earlier events');
-        return;
-      }
-      this.#connection.sendBytes(message.bytes);
-      this.#underWay += message.bytes.length;
-      this.#sent = message.lastPseq;
-    }
-  }
-
-  #resendFrom(pseq: number): void {
-    this.#sent = pseq;
-    this.#underWay = 0;
-    // The connection is live only after its welcome is dealt with.
-    queueMicrotask(() => this.#sendQueued());
-  }
-
-  /** Drops every event after `pseq`: a gap that the recording states (W3), and a keyframe after it (D3). */
-  #giveUp(pseq: number, reason: string): void {
-    this.#packBatch();
-    const dropped = this.#queue.dropAfter(pseq);
-    if (!dropped) return;
-    const { firstPseq, lastPseq, stamp } = dropped;
-    const bytes = encodeMessage({ kind: 'gap', firstPseq, lastPseq, reason });
-    this.#queue.add({ bytes, firstPseq, lastPseq, stamps: [stamp], queuedAt: this.#platform.now() });
-    // The next stamp is relative to the last one that the relay knows.
-    this.#lastStamp = stamp;
+  #lose(lastPseq: number, error: GametapeError): void {
     this.#producer.restart();
-    this.#resendFrom(pseq);
-    this.#scheduleFlush();
-    const lost = lastPseq - pseq;
-    this.#lost += lost;
-    const message = `${lost} events (${firstPseq} to ${lastPseq}) were dropped: ${reason}`;
-    const error = new GametapeError('EVENTS_LOST', message);
     this.#waiters.lose(lastPseq, error);
     this.#emitter.emit('error', error);
   }
@@ -429,13 +317,12 @@ class LiveSession implements Session {
   #ask(request: Request): void {
     this.#request = request;
     this.#saysRequest = true;
-    this.#flush();
+    this.#outbox.flush();
   }
 
   /** All events are sent: what has waited for that names the last of them. */
   #sayLast(): void {
-    const lastPseq = this.#recorded;
-    if (this.#batch.length > 0) return;
+    const lastPseq = this.#outbox.recorded;
     if (this.#saysFinal) this.#connection.send({ kind: 'final', lastPseq });
     this.#saysFinal = false;
     if (this.#saysRequest && this.#request) this.#connection.send({ ...this.#request, lastPseq });
@@ -443,12 +330,12 @@ class LiveSession implements Session {
   }
 
   #connectionStatus(status: ConnectionStatus): void {
-    if (status === 'live') this.#sendQueued();
+    if (status === 'live') this.#outbox.send();
     this.#emitter.emit('status', this.status);
   }
 
   #over(error: GametapeError | undefined): void {
-    clearTimeout(this.#flushTimer);
+    this.#outbox.stop();
     this.#closed =
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
     this.#waiters.close(this.#closed);
@@ -470,7 +357,7 @@ class LiveSession implements Session {
 
   /** The clock as events are stamped with it; never goes back. */
   #stamp(): number {
-    return Math.max(this.#lastStamp, stampOf(this.#clock()));
+    return Math.max(this.#outbox.lastStamp, stampOf(this.#clock()));
   }
 }
 

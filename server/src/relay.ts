@@ -40,7 +40,10 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   const options = completeOptions(partial);
   const log = options.log ?? SILENT;
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
-  const journal = options.dataDir === undefined ? new MemoryJournal(NODE_COMPRESSION) : await openFileJournal(options.dataDir, options, log);
+  const journal =
+    options.dataDir === undefined
+      ? new MemoryJournal(NODE_COMPRESSION)
+      : await openFileJournal(options.dataDir, options, log);
   const store = await RecordingStore.open(options.dataDir ?? (temporary as string));
   const directory = new RoomDirectory({
     options,
@@ -58,7 +61,10 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     recordingsDirectory: store.directory,
     viewerDirectory: options.viewer ? viewerDirectory : undefined,
   });
-  const sessions = new SessionSet(options, (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }));
+  const sessions = new SessionSet(
+    options,
+    (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }),
+  );
   transport.attach(server, (peer) => sessions.open(peer));
   const address = await listen(server, options);
   log.info({ ...address, durability: journal.durability }, 'listening');
@@ -104,7 +110,10 @@ async function finishRecording(
   const { format: formats } = options;
   const summary = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
   await journal.discard(recordingId);
-  log.info({ room, recordingId, events: summary.events, complete: summary.complete, path: target }, 'recording finished');
+  log.info(
+    { room, recordingId, events: summary.events, complete: summary.complete, path: target },
+    'recording finished',
+  );
   const { complete, events, players, durationUs } = summary;
   return { recordingId, room, complete, durationS: durationUs / 1_000_000, events, players };
 }
@@ -123,7 +132,9 @@ async function listen(server: Server, { port, host }: RelayOptions): Promise<{ h
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       const hint = 'Choose another port, or stop what listens there.';
-      reject(new GametapeError('UNREACHABLE', `${host}:${port}: cannot listen there (${cause.message})`, { cause, hint }));
+      reject(
+        new GametapeError('UNREACHABLE', `${host}:${port}: cannot listen there (${cause.message})`, { cause, hint }),
+      );
     });
     server.listen(port, host, resolve);
   });

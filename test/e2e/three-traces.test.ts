@@ -74,7 +74,11 @@ describe.skipIf(missing.length > 0)('three real editing sessions as three player
       types.get(event.player)?.add(event.type);
       if (event.type === 'keystroke') typed.get(event.player)?.push(event.data.char as string);
       const shown = atOnce.get(event.player);
-      if (shown && event.state.session_duration === shown.session_duration && event.state.current_code === shown.current_code) {
+      if (
+        shown &&
+        event.state.session_duration === shown.session_duration &&
+        event.state.current_code === shown.current_code
+      ) {
         shownAtOnce.add(event.player);
       }
     }
@@ -106,25 +110,29 @@ describe.skipIf(missing.length > 0)('three real editing sessions as three player
     }
   });
 
-  test.skipIf(!hasSeed())("[L2] the seed's own Python loads it, and finds what `cat` prints", { timeout: 60_000 }, async () => {
-    const { recording } = await runBots('python', '--speed', 'max', '--limit', '250');
-    const lines = (await gametape(['cat', recording.path, '--json', '--state'])).stdout.trimEnd().split('\n');
-    const events = lines.map((line) => {
-      const { timestamp, event, game_state } = JSON.parse(line);
-      return { timestamp, event, game_state };
-    });
-    const info = JSON.parse((await gametape(['info', recording.path, '--json'])).stdout);
-    const checkpoints = Object.fromEntries(
-      info.checkpoints.map(({ name, eventIndex }: { name: string; eventIndex: number }) => [name, eventIndex]),
-    );
-    const expected = join(folder, 'expected.json');
-    await writeFile(expected, JSON.stringify({ events, checkpoints, duration: info.durationS }));
-    for (const suffix of ['.lmsp.gz', '.json']) {
-      const converted = join(folder, `python${suffix}`);
-      expect(await gametape(['convert', recording.path, '-o', converted])).toMatchObject({ code: 0 });
-      askSeed('check', converted, expected);
-    }
-  });
+  test.skipIf(!hasSeed())(
+    "[L2] the seed's own Python loads it, and finds what `cat` prints",
+    { timeout: 60_000 },
+    async () => {
+      const { recording } = await runBots('python', '--speed', 'max', '--limit', '250');
+      const lines = (await gametape(['cat', recording.path, '--json', '--state'])).stdout.trimEnd().split('\n');
+      const events = lines.map((line) => {
+        const { timestamp, event, game_state } = JSON.parse(line);
+        return { timestamp, event, game_state };
+      });
+      const info = JSON.parse((await gametape(['info', recording.path, '--json'])).stdout);
+      const checkpoints = Object.fromEntries(
+        info.checkpoints.map(({ name, eventIndex }: { name: string; eventIndex: number }) => [name, eventIndex]),
+      );
+      const expected = join(folder, 'expected.json');
+      await writeFile(expected, JSON.stringify({ events, checkpoints, duration: info.durationS }));
+      for (const suffix of ['.lmsp.gz', '.json']) {
+        const converted = join(folder, `python${suffix}`);
+        expect(await gametape(['convert', recording.path, '-o', converted])).toMatchObject({ code: 0 });
+        askSeed('check', converted, expected);
+      }
+    },
+  );
 });
 
 /** Joins as soon as the room is there with all its players. */

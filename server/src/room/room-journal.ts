@@ -38,7 +38,7 @@ export interface RoomJournalOptions {
 export class RoomJournal {
   readonly #options: RoomJournalOptions;
   readonly #entries: BlockBuilder;
-  readonly #sealing: BlockBuilder;
+  #sealing: BlockBuilder;
   #previousSealed: BlockLink;
   #lastSeq: number;
   #sealedAt = 0;
@@ -102,8 +102,10 @@ export class RoomJournal {
     else if (this.#sealing.entries === 0) return this.#sealChain;
     const block = this.#sealing.close(this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
-    this.#sealing.open(this.#options.contexts());
-    const { journal, meta } = this.#options;
+    const { journal, meta, epoch, compression, contexts } = this.#options;
+    // What came back from an earlier epoch has gone into a block of that epoch.
+    this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
+    this.#sealing.open(contexts());
     const lastSeq = this.#lastSeq;
     this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
     return this.#sealChain;

@@ -19,6 +19,10 @@ import type { Journal, RecoveredBlock } from '../journal/journal.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import type { RestoredProducer, RoomStart } from './room-start.ts';
 
+/** What clients that come back may have missed is looked for in this many bytes of entries (W4). */
+const RECENT_BYTES = 4 * 1024 * 1024;
+const RECENT_OVERHEAD = 120;
+
 /** What a journal has of a recording that was not finished. */
 export interface RecoveredRoom {
   readonly start: RoomStart;
@@ -50,6 +54,7 @@ class Recovery {
   readonly #epochEnds = new Map<number, number>();
   readonly #playClock = new PlayClock();
   #recent: RoomStart['recent'][number][] = [];
+  #recentBytes = 0;
   #headSeq = 0;
   #lastTime = 0;
   #events = 0;
@@ -69,8 +74,7 @@ class Recovery {
       this.#lastSealed = linkOf(header);
       // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
       for (const keyframe of block.keyframes) this.#producer(keyframe.index).context = keyframe;
-      this.#recent = [];
-    } else this.#sealAgain(block, declared);
+    } else this.#sealAgain(block, declared, header.epoch);
     for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, sealed);
     for (const gap of block.gaps) this.#takeGap(gap);
     for (const checkpoint of block.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
@@ -81,14 +85,17 @@ class Recovery {
   start(journal: Journal): RoomStart {
     const { meta, profile } = this.#identity;
     const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
+    const lastEpoch = Math.max(0, ...this.#epochEnds.keys());
+    // An incarnation that wrote nothing has left no trace of its epoch: by the clock, none is given twice.
+    const epoch = Math.max(lastEpoch + 1, Math.floor(sinceCreatedUs / 1_000_000) + 2);
     const count = Math.max(-1, ...this.#identity.producers.keys()) + 1;
     return {
       meta,
       profile,
-      epoch: this.#nextEpoch,
+      epoch,
       // The wall clock may have been set back meanwhile: room time goes on all the same.
       clock: new RoomClock(Math.max(this.#lastTime + 1, sinceCreatedUs)),
-      journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing() },
+      journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing(epoch) },
       headSeq: this.#headSeq,
       recent: this.#recent,
       epochEnds: this.#epochEnds,
@@ -104,10 +111,6 @@ class Recovery {
     return { ...producer, firstSeq: producer.firstSeq || this.#headSeq + 1 };
   }
 
-  get #nextEpoch(): number {
-    return Math.max(0, ...this.#epochEnds.keys()) + 1;
-  }
-
   #takeEntry(entry: TimelineEntry, sealed: boolean): void {
     const producer = this.#producer(entry.producer);
     const { context } = producer;
@@ -115,18 +118,29 @@ class Recovery {
     const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
     if (!sealed) this.#sealing?.add(entry);
     // Entries are found by counting: what lies before a hole is of no use to anybody.
-    if (entry.seq > this.#headSeq + 1) this.#recent = [];
+    if (entry.seq > this.#headSeq + 1) this.#forgetRecent(0);
     this.#headSeq = entry.seq;
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
     const isOwn = entry.stamp !== null;
     this.#recent.push({ entry, restarts: isOwn && producer.restarts });
+    this.#recentBytes += entry.body.length + RECENT_OVERHEAD;
+    if (this.#recentBytes > 2 * RECENT_BYTES) this.#forgetRecent(RECENT_BYTES);
     if (isOwn) producer.restarts = false;
     if (isOwn && change) producer.needsKeyframe = false;
     if (!event) return;
     this.#events++;
     this.#playClock.observe(entry.time, context.player, event);
     if (!isOwn) observePresence(producer, event);
+  }
+
+  /** Keeps only the newest entries of at most that many bytes. */
+  #forgetRecent(bytes: number): void {
+    let from = 0;
+    for (; this.#recentBytes > bytes && from < this.#recent.length; from++) {
+      this.#recentBytes -= (this.#recent[from]?.entry.body.length ?? 0) + RECENT_OVERHEAD;
+    }
+    this.#recent = this.#recent.slice(from);
   }
 
   #takeGap({ producer: index, lastPseq }: GapRecord): void {
@@ -137,15 +151,16 @@ class Recovery {
   }
 
   /** Puts a block that is not sealed yet, of which `declared` producers are known from before, into the next that will be. */
-  #sealAgain(block: EventBlock, declared: number): void {
-    this.#sealing ??= this.#openSealing();
+  #sealAgain(block: EventBlock, declared: number, epoch: number): void {
+    this.#sealing ??= this.#openSealing(epoch);
     for (const producer of [...this.#identity.producers.values()].slice(declared)) this.#sealing.producer(producer);
     for (const gap of block.gaps) this.#sealing.gap(gap);
     for (const checkpoint of block.checkpoints) this.#sealing.checkpoint(checkpoint);
   }
 
-  #openSealing(): BlockBuilder {
-    const builder = new BlockBuilder(this.#recordingId, this.#nextEpoch, this.#compression);
+  /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */
+  #openSealing(epoch: number): BlockBuilder {
+    const builder = new BlockBuilder(this.#recordingId, epoch, this.#compression);
     if (!this.#lastSealed) builder.meta(this.#identity.meta);
     const latest = new Map(Array.from(this.#producers.values(), ({ context }) => [context.player, context]));
     builder.open(latest.values());
