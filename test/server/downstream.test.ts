@@ -34,6 +34,15 @@ describe('coming back', () => {
     expect(later.welcome).toMatchObject({ resumption: 'resumed', recordingId: writer.welcome.recordingId });
     expect(later.welcome.epoch).toBeGreaterThan(1);
     expect(later.received.some(({ kind }) => kind === 'snapshot')).toBe(false);
+    // The epoch in between has written nothing: a position of it is as good as one of the epoch before.
+    await relay.restart();
+    const { epoch } = later.welcome;
+    const resume = { recordingId: later.welcome.recordingId, epoch, seq: later.welcome.seq };
+    const last = await RawClient.join(relay.wsUrl, { player: 'reader', role: 'spectator', resume });
+    expect(last.welcome).toMatchObject({ resumption: 'resumed', seq: later.welcome.seq });
+    const ahead = { ...resume, seq: resume.seq + 1 };
+    const lost = await RawClient.join(relay.wsUrl, { player: 'lost', role: 'spectator', resume: ahead });
+    expect(lost.welcome.resumption).toBe('reset');
   });
 
   test('[W4] a position that is not known, or too old, is answered with a snapshot first', async () => {

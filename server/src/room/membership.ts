@@ -206,9 +206,7 @@ export class Membership {
 
   #resumption(resume: Position | undefined): Resumption {
     if (!resume) return 'new';
-    const { epoch, epochEnds, recent, headSeq } = this.#room;
-    const end = resume.epoch === epoch ? headSeq : epochEnds.get(resume.epoch);
-    return end !== undefined && resume.seq <= end && recent.covers(resume.seq) ? 'resumed' : 'reset';
+    return this.#room.covers(resume) ? 'resumed' : 'reset';
   }
 
   /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */

@@ -11,6 +11,7 @@ import {
   isGametapeError,
   type JsonObject,
   type PlayClock,
+  type Position,
   ProducerContext,
   type Profile,
   type RecordingMeta,
@@ -52,13 +53,13 @@ export class Room {
   readonly meta: RecordingMeta;
   readonly profile: Profile;
   readonly epoch: number;
-  readonly epochEnds: ReadonlyMap<number, number>;
   readonly clock: RoomClock;
   readonly seats: Seat[] = [];
   readonly checkpoints: Map<string, CheckpointRecord>;
   readonly playClock: PlayClock;
   readonly recent: RecentEntries;
   readonly #environment: RoomEnvironment;
+  readonly #epochEnds: ReadonlyMap<number, number>;
   readonly #durability: string;
   readonly #timeline = new Timeline();
   readonly #output: RoomOutput;
@@ -70,7 +71,7 @@ export class Room {
     this.meta = start.meta;
     this.profile = start.profile;
     this.epoch = start.epoch;
-    this.epochEnds = start.epochEnds;
+    this.#epochEnds = start.epochEnds;
     this.clock = start.clock;
     this.checkpoints = new Map(start.checkpoints);
     this.playClock = start.playClock;
@@ -126,6 +127,16 @@ export class Room {
 
   get failure(): GametapeError | undefined {
     return this.#output.failure;
+  }
+
+  /**
+   * Whether whoever stands at that position can be shown all the rest (W4). An epoch that wrote nothing has left no trace: it
+   * ended where the one before it did.
+   */
+  covers({ epoch, seq }: Position): boolean {
+    const known = epoch > this.epoch ? [] : [...this.#epochEnds.keys()].filter((earlier) => earlier <= epoch);
+    const end = epoch === this.epoch ? this.#headSeq : this.#epochEnds.get(Math.max(0, ...known));
+    return end !== undefined && seq <= end && this.recent.covers(seq);
   }
 
   /** The latest seat of each player: older ones have been superseded. */
