@@ -175,17 +175,24 @@ export class RoomOutput {
     const fail = (error: unknown) => this.#fail(error);
     this.#accepted.catch(fail);
     this.#stable.catch(fail);
-    journal.sealIfDue(clock.now())?.catch(fail);
+    try {
+      journal.sealIfDue(clock.now())?.catch(fail);
+    } catch (cause) {
+      this.#fail(this.#unwritable(cause));
+    }
   }
 
-  /** What cannot be written fails this room, not the process (S4). */
   #appendAll(): Appended {
     try {
       return this.#options.journal.flush();
     } catch (cause) {
-      const message = `room ${this.#options.name}: ${(cause as Error).message}`;
-      return rejected(new GametapeError('JOURNAL_FAILED', message, { cause }));
+      return rejected(this.#unwritable(cause));
     }
+  }
+
+  /** What cannot even be put into a block fails this room, not the others that are flushed with it (S4). */
+  #unwritable(cause: unknown): GametapeError {
+    return new GametapeError('JOURNAL_FAILED', `room ${this.#options.name}: ${(cause as Error).message}`, { cause });
   }
 
   /** W8: nothing may come any more that would show them the rest, or show that they do not read. */
