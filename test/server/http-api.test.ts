@@ -3,6 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { connect, openRecording } from '@gametape/client-sdk';
 import { describe, expect, test } from 'vitest';
+import { RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
 
 describe('rooms', () => {
@@ -48,6 +49,25 @@ describe('recordings', () => {
       200,
       expect.objectContaining({ id: ids[0], room: 'two', complete: true, events: 22, finished: true }),
     ]);
+  });
+
+  test('one that was only asked for as gzip is described from that, also to a client that returns after the end', async () => {
+    const relay = await TestRelay.start({ format: 'gzip' });
+    const id = await recorded(relay, 'one');
+    const [status, info] = await json(relay, `/v1/recordings/${id}`);
+    expect([status, info]).toEqual([
+      200,
+      expect.objectContaining({
+        id,
+        room: 'one',
+        complete: true,
+        events: 22,
+        path: expect.stringMatching(/\.lmsp\.gz$/),
+      }),
+    ]);
+    const late = await RawClient.open(relay.wsUrl);
+    late.hello({ room: 'one', player: 'late', resume: { recordingId: id, epoch: 1, seq: 1 } });
+    expect((await late.next('ended')).summary).toMatchObject({ recordingId: id, complete: true, events: 22 });
   });
 
   test('one that is damaged hides no other', async () => {

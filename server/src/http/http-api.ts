@@ -30,7 +30,7 @@ export function httpApi(directory: RoomDirectory, store: RecordingStore): Hono {
   });
   api.get('/v1/recordings/:id', async (context) => {
     const id = context.req.param('id');
-    return context.json({ ...(await store.info(id)), id, path: store.path(id) });
+    return context.json({ ...(await store.info(id)), id, path: await store.find(id) });
   });
   api.notFound((context) => fail(context, new GametapeError('NOT_FOUND', `${context.req.path}: no such page`)));
   api.onError((error, context) => fail(context, error));

@@ -1,8 +1,9 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GametapeError, isId, RecordingReader } from '@gametape/shared';
 import { FileSource } from '../file-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
+import { compressedInfo } from './compressed-info.ts';
 import { type RecordingInfo, recordingInfo } from './recording-info.ts';
 
 const FINISHED = /^(.+?)\.lmsp(?:\.gz)?$/;
@@ -41,17 +42,35 @@ export class RecordingStore {
     return [...ids].sort();
   }
 
+  /** The file of a recording that is there: `.lmsp`, or `.lmsp.gz` where only that was asked for; undefined for neither. */
+  async find(recordingId: string): Promise<string | undefined> {
+    const binary = this.path(recordingId);
+    for (const path of [binary, `${binary}.gz`]) if (await exists(path)) return path;
+    return undefined;
+  }
+
   /**
-   * What the index of a recording says (R2).
+   * What the index of a recording says (R2), or all of its `.lmsp.gz` where there is no other file.
    *
-   * @throws GametapeError `BAD_ID`, `NOT_FOUND` when there is no `.lmsp` file of it, `DAMAGED`
+   * @throws GametapeError `BAD_ID`, `NOT_FOUND` when there is no file of it, `DAMAGED`
    */
   async info(recordingId: string): Promise<RecordingInfo> {
-    const source = await FileSource.open(this.path(recordingId));
+    const path = (await this.find(recordingId)) ?? this.path(recordingId);
+    if (path.endsWith('.gz')) return await compressedInfo(path, recordingId);
+    const source = await FileSource.open(path);
     try {
-      return await recordingInfo(await RecordingReader.open(source, NODE_COMPRESSION));
+      return recordingInfo(await RecordingReader.open(source, NODE_COMPRESSION));
     } finally {
       await source.close();
     }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
   }
 }
