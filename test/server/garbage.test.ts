@@ -412,6 +412,21 @@ describe('messages that lie', () => {
     await check();
   });
 
+  test('[S4] gaps with long reasons, one after another, fill no block', async () => {
+    const { relay, check, errors } = await bystanders();
+    const client = await RawClient.join(relay.wsUrl, { player: 'sieve' });
+    const reason = 'why '.repeat(15_000);
+    // Together more than a block may hold.
+    const gaps = Math.ceil(LIMITS.blockBytes / reason.length) + 50;
+    for (let pseq = 1; pseq <= gaps; pseq++) client.send({ kind: 'gap', firstPseq: pseq, lastPseq: pseq, reason });
+    await client.accepted(gaps, 10_000);
+    client.events(gaps + 1, ['still here']);
+    await client.stable(gaps + 1);
+    expect(errors).toEqual([]);
+    await client.vanish();
+    await check();
+  });
+
   test('[T5] [S4] a player that lies harms only itself', async () => {
     const cases: [string, UpMessage[]][] = [
       [

@@ -89,9 +89,9 @@ export class RoomJournal {
 
   /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
   sealIfDue(now: number): Promise<void> | undefined {
-    const { entries, entryBytes } = this.#sealing;
-    const isOld = entries > 0 && now - this.#sealedAt > SEAL_AGE_US;
-    if (entries < SEAL_ENTRIES && entryBytes < SEAL_BYTES && !isOld) return undefined;
+    const { entries, contentBytes } = this.#sealing;
+    const isOld = contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
+    if (entries < SEAL_ENTRIES && contentBytes < SEAL_BYTES && !isOld) return undefined;
     this.#sealedAt = now;
     return this.seal();
   }
@@ -99,7 +99,7 @@ export class RoomJournal {
   /** Seals everything that was flushed. With `end` it is the recording's last block. */
   seal(end?: EndRecord): Promise<void> {
     if (end) this.#sealing.end(end);
-    else if (this.#sealing.entries === 0) return this.#sealChain;
+    else if (this.#sealing.contentBytes === 0) return this.#sealChain;
     const block = this.#sealing.close(this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
     const { journal, meta, epoch, compression, contexts } = this.#options;

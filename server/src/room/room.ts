@@ -34,6 +34,8 @@ import { Seat } from './seat.ts';
 
 /** 35 years: more than any clock shows, and sums of them are still whole numbers. */
 const MAX_STAMP = 2 ** 50;
+/** Longest reason of a gap that is kept, in UTF-16 code units: a gap costs its producer nothing else. */
+const MAX_REASON = 200;
 
 export interface RoomEnvironment {
   readonly options: RelayOptions;
@@ -202,9 +204,10 @@ export class Room {
       seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
       return;
     }
-    this.#output.addGap({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason });
+    const stated = reason.slice(0, MAX_REASON).toWellFormed();
+    this.#output.addGap({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason: stated });
     this.#environment.log.warn(
-      { room: this.name, player: seat.player, from: context.pseq + 1, to: lastPseq, reason },
+      { room: this.name, player: seat.player, from: context.pseq + 1, to: lastPseq, reason: stated },
       'gap',
     );
     context.skipTo(lastPseq);

@@ -31,7 +31,7 @@ export class BlockBuilder {
   readonly #scratch = new ByteWriter(1_024);
   readonly #bases = new Map<number, EntryBase>();
   #entries: TimelineEntry[] = [];
-  #bodyBytes = 0;
+  #contentBytes = 0;
   #selfContained = false;
 
   constructor(recordingId: string, epoch: number, compression: Compression) {
@@ -49,9 +49,9 @@ export class BlockBuilder {
     return this.#entries.length;
   }
 
-  /** Bytes of the entries so far, without the keyframes the block opens with. */
-  get entryBytes(): number {
-    return this.#bodyBytes;
+  /** Bytes of entries, checkpoints and gaps so far, without what the block opens with: a block is closed by them. */
+  get contentBytes(): number {
+    return this.#contentBytes;
   }
 
   /** Opens a self-contained block: with the identity and keyframe of every producer it may need. */
@@ -83,11 +83,13 @@ export class BlockBuilder {
 
   checkpoint(checkpoint: CheckpointRecord): void {
     writeCheckpoint(this.#scratch, checkpoint);
+    this.#contentBytes += this.#scratch.length;
     this.#record(RecordType.Checkpoint);
   }
 
   gap(gap: GapRecord): void {
     writeGap(this.#scratch, gap);
+    this.#contentBytes += this.#scratch.length;
     this.#record(RecordType.Gap);
   }
 
@@ -104,7 +106,7 @@ export class BlockBuilder {
 
   add(entry: TimelineEntry): void {
     this.#entries.push(entry);
-    this.#bodyBytes += entry.body.length + ENTRY_OVERHEAD;
+    this.#contentBytes += entry.body.length + ENTRY_OVERHEAD;
   }
 
   /** The block, and what the next one says about it. The builder is empty afterwards. */
@@ -142,7 +144,7 @@ export class BlockBuilder {
     this.#records.truncate(0);
     this.#bases.clear();
     this.#entries = [];
-    this.#bodyBytes = 0;
+    this.#contentBytes = 0;
     this.#selfContained = false;
     return { bytes, link, firstSeq, lastSeq, firstTime, lastTime, events: entries.length };
   }

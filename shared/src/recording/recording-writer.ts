@@ -161,7 +161,7 @@ export class RecordingWriter {
   }
 
   #isBlockFull(): boolean {
-    return this.#builder.entries >= MAX_BLOCK_ENTRIES || this.#builder.entryBytes >= MAX_BLOCK_BYTES;
+    return this.#builder.entries >= MAX_BLOCK_ENTRIES || this.#builder.contentBytes >= MAX_BLOCK_BYTES;
   }
 
   async #closeBlock(): Promise<void> {
