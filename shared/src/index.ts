@@ -1,5 +1,5 @@
 export { BodyEncoder } from './body/body-encoder.ts';
-export { type BodyContext, decodeBody } from './body/decode-body.ts';
+export { type BodyContext, decodeBody, hasEvent } from './body/decode-body.ts';
 export { type EncodeBodyOptions, encodeBody } from './body/encode-body.ts';
 export { ProducerContext } from './body/producer-context.ts';
 export { Vocabulary } from './body/vocabulary.ts';
@@ -32,18 +32,23 @@ export {
 } from './profile/profile.ts';
 export {
   BLOCK_HEADER_BYTES,
+  type BlockContent,
   type BlockHeader,
   BlockKind,
   type BlockLink,
   decodeBlockHeader,
   decodeBlockPayload,
   encodeBlock,
+  isBlockHeader,
   linkOf,
   NO_BLOCK,
   SYNC_MARKER,
 } from './recording/block.ts';
 export { BlockBuilder, type ClosedBlock } from './recording/block-builder.ts';
-export { type EventBlock, RecordingIdentity, readEventBlock } from './recording/block-reader.ts';
+export { BlockDigest } from './recording/block-digest.ts';
+export { EventBlock, readEventBlock, type StartingPoint } from './recording/block-reader.ts';
+export { BlockReplay, type TimelineStep } from './recording/block-replay.ts';
+export { chainFault, type WalkedBlock, walkBlocks } from './recording/block-walk.ts';
 export {
   type ByteSink,
   type ByteSource,
@@ -56,43 +61,47 @@ export {
   type BlockRow,
   decodeFooter,
   encodeFileHeader,
+  encodeFooter,
   FILE_HEADER_BYTES,
   FOOTER_BYTES,
   type Footer,
   startsWithMagic,
 } from './recording/index-block.ts';
+export { readKeyframe, writeKeyframe } from './recording/keyframe-record.ts';
+export type { MarkerRecord } from './recording/markers.ts';
 export { type OpenPause, PlayClock } from './recording/play-clock.ts';
 export { makeRecordingId, recordingIdBytes, recordingIdText } from './recording/recording-id.ts';
+export { RecordingIdentity } from './recording/recording-identity.ts';
+export { decodeIndex, type RecordingIndex } from './recording/recording-index.ts';
+export { type LoadedBlock, RecordingReader, type SoughtBlock } from './recording/recording-reader.ts';
 export {
-  BlockReplay,
-  chainFault,
-  type LoadedBlock,
-  RecordingReader,
-  type TimelineStep,
-  type WalkedBlock,
-  walkBlocks,
-} from './recording/recording-reader.ts';
-export { type RecordingEnd, RecordingWriter, type RecordingWriterOptions } from './recording/recording-writer.ts';
+  type BlockLimits,
+  type RecordingEnd,
+  RecordingWriter,
+  type RecordingWriterOptions,
+} from './recording/recording-writer.ts';
 export {
   type CheckpointRecord,
+  type ClockRecord,
   type EndRecord,
   type GapRecord,
   type PlayerSummary,
   type ProducerRecord,
   type RawRecord,
   type RecordingMeta,
+  type RecordingSource,
   type RecordingSummary,
   RecordType,
-  readKeyframe,
+  type Redaction,
   readProducer,
   readRecords,
-  writeKeyframe,
   writeProducer,
   writeRecord,
 } from './recording/records.ts';
 export { type DiffBase, diff, diffKey } from './state/diff.ts';
 export { LiveState, type StateEntry } from './state/live-state.ts';
 export { diffText } from './state/text-diff.ts';
+export { applyTextPatch, patchText, type TextPatchStep } from './state/text-patch.ts';
 export { decodeValue } from './values/decode-value.ts';
 export { encodeValue } from './values/encode-value.ts';
 export { canonicalJson, captureJson, isJsonObject, type Json, type JsonObject, jsonEqual } from './values/json.ts';

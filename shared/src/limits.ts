@@ -18,7 +18,15 @@ export const LIMITS = {
   /** Size of the event types and data keys that a vocabulary remembers, in UTF-16 code units. */
   vocabularyUnits: 64 * 1024,
   /** Largest payload of a block, before its codec, in bytes. */
-  blockBytes: 64 * 1024 * 1024,
+  blockBytes: 32 * 1024 * 1024,
+  /** Records in one payload: every producer, keyframe, checkpoint and gap is one. */
+  records: 65_536,
+  /** Nodes of a summary or another record that grows with the recording. */
+  recordNodes: 500_000,
+  /** Entries of one block. */
+  blockEntries: 131_072,
+  /** Blocks that an index lists. */
+  blocks: 65_536,
 } as const;
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/;

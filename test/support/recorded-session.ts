@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly players: number;
   /** Give some entries a timestamp that microseconds would round. */
   readonly exact?: boolean;
+  /** Text that deflate cannot shorten, so many bytes of it in one of so many entries. */
+  readonly ballast?: { readonly bytes: number; readonly every: number };
 }
 
 /**
@@ -74,7 +76,8 @@ class Recording {
   /** Now and then two neighbours arrived the other way round. */
   #late(step: RecordedStep): RecordedStep {
     const { seq } = step.entry;
-    const isSwapped = Math.floor((seq - 1) / 2) % 7 === 3 && this.#steps.length > seq;
+    const pair = Math.floor((seq - 1) / 2);
+    const isSwapped = pair % 7 === 3 && this.#steps.length >= 2 * pair + 2;
     return isSwapped ? { ...step, entry: { ...step.entry, seq: seq % 2 === 1 ? seq + 1 : seq - 1 } } : step;
   }
 
@@ -129,6 +132,10 @@ class Recording {
 
   #event(kind: number): GameEvent {
     if (kind === 2) return { type: EventType.SPEED_CHANGE, data: { speed: this.#below(2) } };
+    const { ballast } = this.#options;
+    if (ballast && this.#below(ballast.every) === 0) {
+      return { type: EventType.PLAYER_MESSAGE, data: { message: this.#noise(ballast.bytes) } };
+    }
     if (kind === 3) return { type: EventType.CHECKPOINT, data: { name: `cp-${this.#steps.length}` } };
     if (kind < 6)
       return { type: `custom_${this.#below(6)}`, data: { [`key${this.#below(3)}`]: this.#below(9), text: 'é' } };
@@ -149,6 +156,11 @@ class Recording {
 
   #below(limit: number): number {
     return Math.floor(this.#random() * limit);
+  }
+
+  /** Printable text of 6 bits a byte: deflate gets no further than that. */
+  #noise(bytes: number): string {
+    return String.fromCharCode(...Array.from({ length: bytes }, () => 48 + this.#below(64)));
   }
 }
 

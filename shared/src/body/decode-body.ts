@@ -1,5 +1,5 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
-import type { Body, DeltaOp, NestedChange, StateChange } from '../event.ts';
+import type { Body, DeltaOp, GameEvent, NestedChange, StateChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { isForbiddenKey, type Json } from '../values/json.ts';
@@ -26,41 +26,62 @@ export function decodeBody(reader: ByteReader, vocabulary: Vocabulary, context: 
   }
 }
 
-function readBody(reader: ByteReader, vocabulary: Vocabulary, context: BodyContext): Body {
-  const head = reader.varint();
-  const form = (head % 4) as BodyForm;
-  const number = Math.floor(head / 4);
-  if (number === 0) {
-    if (form === BodyForm.None) reader.fail('has neither an event nor a state');
-    return { change: readChange(reader, vocabulary, form, context, undefined) };
-  }
-  const template = vocabulary.readTemplate(reader, number);
-  const data: Record<string, Json> = {};
-  let echo: string | undefined;
-  for (const key of template.keys) {
-    const value = decodeValue(reader);
-    if (echo === undefined && typeof value === 'string') echo = value;
-    data[key] = value;
-  }
-  const event = { type: template.type, data };
-  if (form === BodyForm.None) {
-    reader.end();
-    return { event };
-  }
-  return { event, change: readChange(reader, vocabulary, form, context, echo) };
+/** The same without the way back: a bad body may have taught the vocabulary something. */
+export function readBody(reader: ByteReader, vocabulary: Vocabulary, context: BodyContext): Body {
+  const { event, form, echo } = readEvent(reader, vocabulary);
+  if (form === BodyForm.None) return { event: event as GameEvent };
+  const change = readChange(reader, vocabulary, context, form, echo);
+  return event ? { event, change } : { change };
 }
 
-function readChange(
+/** True for a body that tells of an event, as far as its first byte says: nothing of it is read or checked. */
+export function hasEvent(body: Uint8Array): boolean {
+  // The head is the number of a template, 0 for none, times 4, and a form.
+  return (body[0] ?? 0) >= 4;
+}
+
+/** What a body says before its state part, and what that needs to be read: later, if the caller wants to. */
+interface BodyStart {
+  readonly event: GameEvent | undefined;
+  readonly form: BodyForm;
+  /** The text that an echo stands for. */
+  readonly echo: string | undefined;
+}
+
+/** Reads a body up to its state part, and to its end if it has none. The vocabulary learns the event's template. */
+export function readEvent(reader: ByteReader, vocabulary: Vocabulary): BodyStart {
+  const head = reader.varint();
+  const isSmall = head < 0x8000_0000;
+  const form = (isSmall ? head & 3 : head % 4) as BodyForm;
+  const number = isSmall ? head >>> 2 : Math.floor(head / 4);
+  if (number === 0) {
+    if (form === BodyForm.None) reader.fail('has neither an event nor a state');
+    return { event: undefined, form, echo: undefined };
+  }
+  const { type, keys } = vocabulary.readTemplate(reader, number);
+  const data: Record<string, Json> = {};
+  let echo: string | undefined;
+  for (let i = 0; i < keys.length; i++) {
+    const value = decodeValue(reader);
+    if (echo === undefined && typeof value === 'string') echo = value;
+    data[keys[i] as string] = value;
+  }
+  if (form === BodyForm.None) reader.end();
+  return { event: { type, data }, form, echo };
+}
+
+/** Reads the state part of a body, up to the end of `reader`. */
+export function readChange(
   reader: ByteReader,
   vocabulary: Vocabulary,
-  form: BodyForm,
   context: BodyContext,
+  form: BodyForm,
   echo: string | undefined,
 ): StateChange {
   if (form === BodyForm.Keyframe) return readKeyframe(reader, vocabulary);
-  const check = form === BodyForm.CheckedDelta ? { check: reader.u32() } : undefined;
+  const check = form === BodyForm.CheckedDelta ? reader.u32() : undefined;
   const ops = new OpDecoder(reader, vocabulary, context, echo).decode();
-  return { form: 'delta', ops, ...check };
+  return check === undefined ? { form: 'delta', ops } : { form: 'delta', ops, check };
 }
 
 function readKeyframe(reader: ByteReader, vocabulary: Vocabulary): StateChange {
@@ -81,8 +102,10 @@ class OpDecoder {
   readonly #vocabulary: Vocabulary;
   readonly #context: BodyContext;
   readonly #echo: string | undefined;
-  /** Where the last edit of a key has ended, if this delta has changed that. */
-  readonly #ends = new Map<string, number>();
+  /** Where the last edit of a key has ended, if this delta has changed that: of one key, and of any further ones. */
+  #endKey: string | undefined;
+  #end = 0;
+  #moreEnds: Map<string, number> | undefined;
   /** How many numbers `add` has for a key, if this delta has changed that; made when it is first needed. */
   #widths: Map<string, number> | undefined;
   #inserted = 0;
@@ -95,9 +118,14 @@ class OpDecoder {
   }
 
   decode(): DeltaOp[] {
-    const ops: DeltaOp[] = [];
-    while (this.#reader.left > 0) {
-      if (ops.length >= LIMITS.deltaOps) this.#reader.fail(`has more than ${LIMITS.deltaOps} ops`);
+    const reader = this.#reader;
+    if (reader.left === 0) return [];
+    const first = this.#op();
+    if (reader.left === 0) return [first];
+    // An array that grows takes room for 17: most deltas have one op or two, a text and a cursor.
+    const ops = [first, this.#op()];
+    while (reader.left > 0) {
+      if (ops.length >= LIMITS.deltaOps) reader.fail(`has more than ${LIMITS.deltaOps} ops`);
       ops.push(this.#op());
     }
     return ops;
@@ -111,12 +139,12 @@ class OpDecoder {
     switch ((head >> 5) as Op) {
       case Op.Set: {
         const value = decodeValue(reader);
-        this.#ends.set(key, 0);
+        this.#setEnd(key, 0);
         this.#setWidth(key, widthOf(value));
         return { op: 'set', key, value };
       }
       case Op.Delete:
-        this.#ends.set(key, 0);
+        this.#setEnd(key, 0);
         return { op: 'delete', key };
       case Op.Echo:
         return this.#splice(key, 0, 0, this.#echoed());
@@ -129,19 +157,20 @@ class OpDecoder {
       case Op.Add: {
         const width = this.#width(key);
         if (width > reader.left) reader.fail(`ends before the ${width} numbers it adds`);
+        if (width === 2) return { op: 'add', key, by: [reader.zigzag(), reader.zigzag()] };
         const by: number[] = [];
         for (let i = 0; i < width; i++) by.push(reader.zigzag());
         return { op: 'add', key, by };
       }
       case Op.Nest:
-        this.#ends.set(key, 0);
+        this.#setEnd(key, 0);
         return this.#nest(key);
     }
   }
 
   #splice(key: string, move: number, remove: number, insert: string): DeltaOp {
-    const at = (this.#ends.get(key) ?? this.#context.editEnd(key)) + move;
-    this.#ends.set(key, at + insert.length);
+    const at = this.#editEnd(key) + move;
+    this.#setEnd(key, at + insert.length);
     this.#inserted += insert.length;
     // An echo is one byte on the wire: without this bound a short message could insert for seconds.
     if (this.#inserted > LIMITS.stateBytes) this.#reader.fail(`inserts more than ${LIMITS.stateBytes} code units`);
@@ -196,6 +225,21 @@ class OpDecoder {
         return reader.fail('has an unknown nested change');
     }
   }
+
+  #editEnd(key: string): number {
+    if (key === this.#endKey) return this.#end;
+    return this.#moreEnds?.get(key) ?? this.#context.editEnd(key);
+  }
+
+  #setEnd(key: string, end: number): void {
+    this.#endKey ??= key;
+    if (key === this.#endKey) this.#end = end;
+    else {
+      this.#moreEnds ??= new Map();
+      this.#moreEnds.set(key, end);
+    }
+  }
+
   #width(key: string): number {
     return this.#widths?.get(key) ?? widthOf(this.#context.get(key));
   }

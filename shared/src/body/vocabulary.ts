@@ -27,6 +27,8 @@ export class Vocabulary {
   readonly #names: string[] = [];
   /** Size of the learned templates: it is bounded, as every block carries them. */
   #templateUnits = 0;
+  /** Kept until there is more to tell: every body is marked, few teach anything. */
+  #mark: VocabularyMark | undefined;
   /** Numbers by text, built only when something is encoded. */
   #templateNumbers: Map<string, NumberedTemplate[]> | undefined;
   #nameNumbers: Map<string, number> | undefined;
@@ -45,13 +47,15 @@ export class Vocabulary {
 
   /** A point to return to if what is being read turns out to be bad. */
   mark(): VocabularyMark {
-    return { templates: this.#templates.length, names: this.#names.length };
+    this.#mark ??= { templates: this.#templates.length, names: this.#names.length };
+    return this.#mark;
   }
 
   reset(mark: VocabularyMark): void {
     if (this.#templates.length === mark.templates && this.#names.length === mark.names) return;
     for (const template of this.#templates.splice(mark.templates)) this.#templateUnits -= unitsOf(template);
     this.#names.length = mark.names;
+    this.#mark = undefined;
     this.#templateNumbers = undefined;
     this.#nameNumbers = undefined;
   }
@@ -142,12 +146,14 @@ export class Vocabulary {
   }
 
   #learnTemplate(template: Template): void {
+    this.#mark = undefined;
     this.#templates.push(template);
     this.#templateUnits += unitsOf(template);
     if (this.#templateNumbers) addNumbered(this.#templateNumbers, template, this.#templateCount - 1 + FIRST);
   }
 
   #learnName(name: string): void {
+    this.#mark = undefined;
     this.#names.push(name);
     this.#nameNumbers?.set(name, this.#nameCount - 1);
   }

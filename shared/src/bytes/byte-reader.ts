@@ -1,6 +1,9 @@
 import { type ErrorCode, GametapeError } from '../errors.ts';
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** A number's bytes on their way: cheaper than a view of every body that is read. */
+const SCRATCH = new Uint8Array(8);
+const SCRATCH_VIEW = new DataView(SCRATCH.buffer);
 
 /**
  * A cursor over untrusted bytes: every read is checked against what is left before anything is allocated (W11).
@@ -9,8 +12,6 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  /** Made when it is first needed: most bodies are read without one. */
-  #view: DataView | undefined;
   readonly #code: ErrorCode;
   #at: number;
   readonly #end: number;
@@ -39,9 +40,15 @@ export class ByteReader {
     return this.#bytes[this.#at++] as number;
   }
 
+  /** The next byte, which stays. */
+  peek(): number {
+    if (this.#at >= this.#end) this.fail('ends where a byte is expected');
+    return this.#bytes[this.#at] as number;
+  }
+
   u32(): number {
-    const at = this.#take(4);
-    return this.#viewed().getUint32(at, true);
+    this.#copy(4);
+    return SCRATCH_VIEW.getUint32(0, true);
   }
 
   u64(): number {
@@ -52,17 +59,21 @@ export class ByteReader {
   }
 
   f64(): number {
-    const at = this.#take(8);
-    return this.#viewed().getFloat64(at, true);
+    this.#copy(8);
+    return SCRATCH_VIEW.getFloat64(0, true);
   }
 
   varint(): number {
-    let byte = this.byte();
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
+    const byte = this.byte();
+    return byte < 0x80 ? byte : this.#longVarint(byte);
+  }
+
+  /** Apart from `varint`, which stays small enough to be inlined: nearly all numbers are one byte. */
+  #longVarint(first: number): number {
+    let value = first & 0x7f;
     let scale = 128;
     for (let size = 2; size <= 8; size++) {
-      byte = this.byte();
+      const byte = this.byte();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
         if (byte === 0) this.fail('has a number with needless bytes');
@@ -80,7 +91,7 @@ export class ByteReader {
 
   zigzagUnit(): number {
     const value = this.varint();
-    const half = Math.floor(value / 2);
+    const half = value < 0x8000_0000 ? value >>> 1 : Math.floor(value / 2);
     const number = unzigzag(half);
     if (value % 2 === 1) return number;
     if (!Number.isSafeInteger(number * 100)) this.fail('has a number over 2^53');
@@ -99,7 +110,7 @@ export class ByteReader {
   /** The next `length` bytes, borrowed: a view, not a copy. */
   raw(length: number): Uint8Array {
     const at = this.#take(length);
-    return this.#bytes.subarray(at, at + length);
+    return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
   }
 
   /** A reader of the next `length` bytes, which this one skips. */
@@ -114,7 +125,10 @@ export class ByteReader {
 
   utf8(length: number): string {
     const at = this.#take(length);
-    if (length < 24) {
+    if (length === 1) {
+      const byte = this.#bytes[at] as number;
+      if (byte < 0x80) return String.fromCharCode(byte);
+    } else if (length < 24) {
       let text = '';
       let i = at;
       for (; i < at + length; i++) {
@@ -137,9 +151,9 @@ export class ByteReader {
     if (this.left > 0) this.fail(`has ${this.left} bytes too many`);
   }
 
-  #viewed(): DataView {
-    this.#view ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
-    return this.#view;
+  #copy(length: number): void {
+    const at = this.#take(length);
+    for (let i = 0; i < length; i++) SCRATCH[i] = this.#bytes[at + i] as number;
   }
 
   #take(length: number): number {
@@ -151,5 +165,7 @@ export class ByteReader {
 }
 
 function unzigzag(value: number): number {
+  // Whole numbers of 31 bits stay whole numbers for the engine: a division would make floats of them.
+  if (value < 0x8000_0000) return (value >>> 1) ^ -(value & 1);
   return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
 }

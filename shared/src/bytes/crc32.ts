@@ -1,4 +1,10 @@
+const POLYNOMIAL = 0xedb88320 | 0;
+/** The polynomials 1 and x^8, reflected: the highest bit is the lowest power. */
+const ONE = 0x8000_0000;
+const ONE_BYTE = 0x0080_0000;
 const TABLE = makeTable();
+const SCRATCH = new Uint8Array(8 * 1_024);
+const encoder = new TextEncoder();
 
 /** CRC-32 as in gzip and PNG (reflected 0xEDB88320). Continues from `before`, the crc of the bytes so far. */
 export type Crc32 = (bytes: Uint8Array, before?: number) => number;
@@ -12,11 +18,48 @@ export const crc32: Crc32 = (bytes, before = 0) => {
   return ~crc >>> 0;
 };
 
+/** Continues `before` with a text in UTF-8. Short ones go through a buffer that is kept: `encode` would make one for 2 us. */
+export function textCrc32(text: string, crc32: Crc32, before = 0): { crc: number; bytes: number } {
+  if (text.length * 3 > SCRATCH.length) {
+    const bytes = encoder.encode(text);
+    return { crc: crc32(bytes, before), bytes: bytes.length };
+  }
+  const { written } = encoder.encodeInto(text, SCRATCH);
+  return { crc: crc32(SCRATCH.subarray(0, written), before), bytes: written };
+}
+
+/** The crc of bytes of crc `before` followed by bytes of crc `next`, whose length `shift` stands for. */
+export function combineCrc32(before: number, next: number, shift: number): number {
+  return (multiply(shift, before) ^ next) >>> 0;
+}
+
+/** What `combineCrc32` takes for the length of what follows: x^(8 length), never 0. */
+export function crc32Shift(length: number): number {
+  let shift = ONE;
+  let power = ONE_BYTE;
+  for (let rest = length; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) shift = multiply(shift, power);
+    power = multiply(power, power);
+  }
+  return shift >>> 0;
+}
+
+/** The product of two polynomials modulo that of the crc. Without branches, which nobody could predict: a third of the time. */
+function multiply(a: number, b: number): number {
+  let product = 0;
+  let term = b;
+  for (let bit = 31; bit >= 0; bit--) {
+    product ^= term & -((a >>> bit) & 1);
+    term = (term >>> 1) ^ (POLYNOMIAL & -(term & 1));
+  }
+  return product;
+}
+
 function makeTable(): Uint32Array {
   const table = new Uint32Array(256);
   for (let n = 0; n < 256; n++) {
     let crc = n;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;
     table[n] = crc;
   }
   return table;

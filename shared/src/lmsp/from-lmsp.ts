@@ -75,6 +75,24 @@ export async function readLmspRecording(chunks: Bytes): Promise<Recording> {
  */
 export async function importLmsp(open: () => Bytes, sink: ByteSink, options: ImportOptions): Promise<RecordingSummary> {
   const { fields } = await readLmspFields(open());
+  return importEvents(fields, lmspJsonEvents(open()), sink, options);
+}
+
+/** An event as its file has it, not validated yet. */
+export interface RawEvent {
+  readonly index: number;
+  /** What errors call it, such as "event 3 at byte 88". */
+  readonly where: string;
+  readonly value: unknown;
+}
+
+/** `importLmsp` for a source of any form: validates every event (L4) and writes the recording, one event in memory at a time. */
+export async function importEvents(
+  fields: RecordingFields,
+  events: AsyncIterable<RawEvent>,
+  sink: ByteSink,
+  options: ImportOptions,
+): Promise<RecordingSummary> {
   const { checkpoints, ...lmsp } = fields;
   const profile = options.profile ?? (fields.profile === JSON_PROFILE.name ? JSON_PROFILE.name : LMSP_PROFILE.name);
   const room = options.room ?? (isId(fields.room) ? fields.room : 'import');
@@ -83,11 +101,10 @@ export async function importLmsp(open: () => Bytes, sink: ByteSink, options: Imp
   const importer = new RecordingImporter(sink, meta, compression);
   const names = namesByEvent(checkpoints);
   const parse = profile === JSON_PROFILE.name ? parseAnyRecordedEvent : parseRecordedEvent;
-  for await (const part of readLmspJson(open())) {
-    if (part.kind === 'field') continue;
-    const { timestamp, event, game_state: state } = parse(part.value, `event ${part.index} at byte ${part.offset}`);
+  for await (const { index, where, value } of events) {
+    const { timestamp, event, game_state: state } = parse(value, where);
     const { type, player_id: player, data } = event;
-    await importer.add({ timestamp, player, event: { type, data }, state, checkpoints: names.get(part.index) });
+    await importer.add({ timestamp, player, event: { type, data }, state, checkpoints: names.get(index) });
   }
   return importer.finish({ durationS: fields.duration, players: readPlayers(fields.players) });
 }
@@ -104,6 +121,14 @@ export function readPlayers(value: Json | undefined): PlayerSummary[] {
 }
 
 type Bytes = AsyncIterable<Uint8Array>;
+
+async function* lmspJsonEvents(chunks: Bytes): AsyncGenerator<RawEvent> {
+  for await (const part of readLmspJson(chunks)) {
+    if (part.kind === 'field') continue;
+    const { index, offset, value } = part;
+    yield { index, where: `event ${index} at byte ${offset}`, value };
+  }
+}
 
 function isGap(value: Json): boolean {
   return Array.isArray(value) && value.length === 2 && value.every((pseq) => Number.isSafeInteger(pseq) && pseq >= 0);

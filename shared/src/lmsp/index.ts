@@ -2,8 +2,10 @@ export { CheckpointManager } from './checkpoint-manager.ts';
 export { type CompressedState, DeltaCompressor } from './delta-compressor.ts';
 export {
   type ImportOptions,
+  importEvents,
   importLmsp,
   type LmspJsonPart,
+  type RawEvent,
   readLmspFields,
   readLmspJson,
   readLmspRecording,

@@ -1,6 +1,6 @@
 import { EventType } from '../event.ts';
 import type { RecordingReader } from '../recording/recording-reader.ts';
-import type { PlayerSummary } from '../recording/records.ts';
+import type { PlayerSummary, RecordingMeta } from '../recording/records.ts';
 import type { Json, JsonObject } from '../values/json.ts';
 import { type LmspEvent, lmspEvents } from './lmsp-events.ts';
 
@@ -16,7 +16,7 @@ const VERSION = '1.0.0';
 /**
  * A recording as the seed's canonical JSON (L2), in pieces of text whose memory does not grow with it (R6). What is known from
  * the index comes before `events`, what only the events tell comes after. An imported recording has the top level that it
- * came with; any other has `recording_id`, `room`, `profile`, `complete` and `players` besides the seed's.
+ * came with, and what of the seed's a cut or a merge took away anew; any other has `recording_id`, `room`, `profile`, `complete` and `players` besides the seed's.
  */
 export async function* lmspJson(reader: RecordingReader, { indent = 0 }: LmspJsonOptions = {}): AsyncGenerator<string> {
   const layout = new Layout(indent);
@@ -37,22 +37,42 @@ export async function* lmspJson(reader: RecordingReader, { indent = 0 }: LmspJso
 function knownFields(reader: RecordingReader): Fields {
   const { meta, summary } = reader;
   const checkpoints: Fields = summary ? [['checkpoints', checkpointsOf(reader)]] : [];
-  if (meta.lmsp) {
-    const own = Object.entries(meta.lmsp).filter(([name]) => name !== 'events' && name !== 'checkpoints');
-    return [...own, ...checkpoints];
-  }
-  const fields: Fields = [
+  const seeds: Fields = [
     ['version', VERSION],
     ['player_id', summary?.players[0]?.id ?? [...reader.producers.values()][0]?.player ?? ''],
     ['created_at', meta.createdAt],
+  ];
+  const duration: Fields = summary ? [['duration', summary.durationUs / 1_000_000]] : [];
+  const marks = marksOf(meta);
+  if (meta.lmsp) {
+    const markNames = new Set(['events', 'checkpoints', ...marks.map(([name]) => name)]);
+    const own = Object.entries(meta.lmsp).filter(([name]) => !markNames.has(name));
+    return [...own, ...without(meta.lmsp, [...seeds, ...duration]), ...marks, ...checkpoints];
+  }
+  const fields: Fields = [
+    ...seeds,
     ['recording_id', meta.recordingId],
     ['room', meta.room],
     ['profile', meta.profile],
+    ...marks,
     ['complete', summary?.complete ?? false],
     ...checkpoints,
   ];
   if (!summary) return fields;
-  return [...fields, ['duration', summary.durationUs / 1_000_000], ['players', summary.players.map(playerJson)]];
+  return [...fields, ...duration, ['players', summary.players.map(playerJson)]];
+}
+
+/** Where a recording comes from and what was removed from it goes along in any format. */
+function marksOf({ source, redacted }: RecordingMeta): Fields {
+  const marks: Fields = [
+    ['source', (source ?? null) as Json],
+    ['redacted', (redacted ?? null) as Json],
+  ];
+  return marks.filter(([, value]) => value !== null);
+}
+
+function without(known: JsonObject, fields: Fields): Fields {
+  return fields.filter(([name]) => !Object.hasOwn(known, name));
 }
 
 function checkpointsOf(reader: RecordingReader, indexes?: ReadonlyMap<number, number>): JsonObject {
@@ -93,8 +113,11 @@ class ToldByEvents {
   fields(): Fields {
     const { meta, summary } = this.#reader;
     const checkpoints = ['checkpoints', checkpointsOf(this.#reader, this.#indexes)] as const;
-    if (meta.lmsp) return summary ? [] : [checkpoints];
     const outcome: Fields = [['challenge_id', this.#startedId ?? this.#stateId], ...Object.entries(this.#outcome())];
+    if (meta.lmsp) {
+      if (summary) return without(meta.lmsp, outcome);
+      return [...without(meta.lmsp, [...outcome, ['duration', this.#lastTimestamp]]), checkpoints];
+    }
     if (summary) return outcome;
     const players = [...this.#counts].map(
       ([id, events]): JsonObject => ({ id, events, expected: null, received: events, gaps: [] }),

@@ -1,6 +1,7 @@
 import type { DeltaOp, State } from '../event.ts';
 import { type Profile, profileNamed } from '../profile/profile.ts';
-import type { RecordingReader, TimelineStep } from '../recording/recording-reader.ts';
+import type { TimelineStep } from '../recording/block-replay.ts';
+import type { RecordingReader } from '../recording/recording-reader.ts';
 import type { Json, JsonObject } from '../values/json.ts';
 
 /** Version of the lines: that of the format they come from. */

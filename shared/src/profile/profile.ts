@@ -10,6 +10,8 @@ export interface Profile {
   readonly names: readonly string[];
   /** Keys that follow the player's clock, in seconds (D5). */
   readonly clockKeys: ReadonlySet<string>;
+  /** Events that whoever looks through a recording jumps to: its index lists them. */
+  readonly markerTypes: ReadonlySet<string>;
   /** The only types allowed, or undefined when any is. */
   readonly eventTypes?: ReadonlySet<string>;
   /** The state of a player that comes without one; undefined where it may have none. */
@@ -36,8 +38,21 @@ const COMMON_TEMPLATES: readonly Template[] = [
   { type: EventType.STICK_MOVE, keys: ['stick', 'x', 'y'] },
 ];
 
+const COMMON_MARKERS: readonly string[] = [
+  EventType.PLAYER_JOIN,
+  EventType.PLAYER_LEAVE,
+  EventType.REWIND,
+  EventType.SPEED_CHANGE,
+];
+
 /** Records any JSON-like event and state. */
-export const JSON_PROFILE: Profile = { name: 'json', templates: COMMON_TEMPLATES, names: [], clockKeys: new Set() };
+export const JSON_PROFILE: Profile = {
+  name: 'json',
+  templates: COMMON_TEMPLATES,
+  names: [],
+  clockKeys: new Set(),
+  markerTypes: new Set(COMMON_MARKERS),
+};
 
 /** The game that teaches programming: 21 event types and the GameState of the seed document (L1). */
 export const LMSP_PROFILE: Profile = {
@@ -73,6 +88,13 @@ export const LMSP_PROFILE: Profile = {
     'player_id',
   ],
   clockKeys: new Set(['session_duration']),
+  markerTypes: new Set([
+    ...COMMON_MARKERS,
+    EventType.CHALLENGE_START,
+    EventType.CHALLENGE_COMPLETE,
+    EventType.CONCEPT_UNLOCK,
+    EventType.MASTERY_LEVEL_UP,
+  ]),
   eventTypes: new Set(Object.values(EventType)),
   initialState: (player) => ({
     current_code: '',

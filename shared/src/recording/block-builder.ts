@@ -4,16 +4,20 @@ import type { TimelineEntry } from '../event.ts';
 import { BlockKind, type BlockLink, encodeBlock } from './block.ts';
 import type { Compression } from './byte-io.ts';
 import { type EntryBase, writeEventColumns } from './event-columns.ts';
+import { writeKeyframe } from './keyframe-record.ts';
+import { writeLaterKeyframe } from './later-keyframe.ts';
+import type { DueKeyframe } from './later-keyframes.ts';
 import {
   type CheckpointRecord,
+  type ClockRecord,
   type EndRecord,
   type GapRecord,
   type ProducerRecord,
   type RecordingMeta,
   RecordType,
   writeCheckpoint,
+  writeClock,
   writeGap,
-  writeKeyframe,
   writeProducer,
   writeRecord,
   writeValueRecord,
@@ -49,6 +53,11 @@ export class BlockBuilder {
     return this.#entries.length;
   }
 
+  /** Bytes of all records so far, entries left out. */
+  get recordBytes(): number {
+    return this.#records.length;
+  }
+
   /** Bytes of entries, checkpoints and gaps so far, without what the block opens with: a block is closed by them. */
   get contentBytes(): number {
     return this.#contentBytes;
@@ -56,8 +65,13 @@ export class BlockBuilder {
 
   /** Opens a self-contained block: with the identity and keyframe of every producer it may need. */
   open(contexts: Iterable<ProducerContext>): void {
-    this.#selfContained = true;
+    this.beSelfContained();
     for (const context of contexts) this.keyframe(context);
+  }
+
+  /** The caller sees to it that the block has every keyframe it needs. */
+  beSelfContained(): void {
+    this.#selfContained = true;
   }
 
   hasKeyframe(producer: number): boolean {
@@ -69,6 +83,23 @@ export class BlockBuilder {
     writeKeyframe(this.#scratch, context);
     this.#record(RecordType.Keyframe);
     this.#bases.set(context.index, { pseq: context.pseq, time: context.time, stamp: context.stamp });
+  }
+
+  /** A keyframe of a producer that has one in this block: as it is now, before the next entry. False if it does not pay. */
+  laterKeyframe({ context, before, maxBytes }: DueKeyframe): boolean {
+    writeLaterKeyframe(this.#scratch, this.#entries.length, context, before);
+    if (this.#scratch.length <= maxBytes) {
+      this.#record(RecordType.LaterKeyframe);
+      return true;
+    }
+    this.#scratch.truncate(0);
+    return false;
+  }
+
+  /** Where play time stands at the start of the block. */
+  clock(clock: ClockRecord): void {
+    writeClock(this.#scratch, clock);
+    this.#record(RecordType.Clock);
   }
 
   producer(producer: ProducerRecord): void {

@@ -1,81 +1,165 @@
 import type { ProducerContext } from '../body/producer-context.ts';
+import { ByteReader } from '../bytes/byte-reader.ts';
 import { GametapeError } from '../errors.ts';
 import type { TimelineEntry } from '../event.ts';
-import { type Profile, profileNamed } from '../profile/profile.ts';
+import type { StateEntry } from '../state/live-state.ts';
 import { type BlockHeader, decodeBlockPayload } from './block.ts';
 import type { Compression } from './byte-io.ts';
 import { readEventColumns } from './event-columns.ts';
+import { readKeyframe } from './keyframe-record.ts';
+import { readLaterKeyframe, readLaterKeyframePlace } from './later-keyframe.ts';
+import type { RecordingIdentity } from './recording-identity.ts';
 import {
   type CheckpointRecord,
+  type ClockRecord,
   type EndRecord,
   type GapRecord,
-  type ProducerRecord,
   type RawRecord,
-  type RecordingMeta,
   type RecordingSummary,
   RecordType,
   readCheckpoint,
+  readClock,
   readEnd,
   readGap,
-  readKeyframe,
-  readMeta,
-  readProducer,
   readRecords,
   readSummary,
 } from './records.ts';
 
+/** A producer as a keyframe says it was, and the entry of the block from which on it is to be replayed. */
+export interface StartingPoint {
+  readonly context: ProducerContext;
+  readonly entry: number;
+}
+
+interface KeyframeBytes {
+  readonly head: Uint8Array;
+  readonly later: { readonly entry: number; readonly bytes: Uint8Array }[];
+}
+
 /** What an events block holds. Bodies are borrowed from its payload. */
-export interface EventBlock {
-  readonly keyframes: readonly ProducerContext[];
-  readonly checkpoints: readonly CheckpointRecord[];
-  readonly gaps: readonly GapRecord[];
+export class EventBlock {
+  readonly header: BlockHeader;
+  readonly checkpoints: CheckpointRecord[] = [];
+  readonly gaps: GapRecord[] = [];
   readonly entries: readonly TimelineEntry[];
   readonly summary: RecordingSummary | undefined;
   readonly end: EndRecord | undefined;
+  /** Where play time stands at its start; undefined where the block does not say it. */
+  readonly clock: ClockRecord | undefined;
   /** Records of types this version does not know (R5). */
-  readonly unknown: readonly RawRecord[];
-}
+  readonly unknown: RawRecord[] = [];
+  readonly #identity: RecordingIdentity;
+  readonly #keyframes = new Map<number, KeyframeBytes>();
+  /** As they were read, until somebody takes them: from then on they are read again. */
+  #contexts: ProducerContext[] | undefined = [];
 
-/** What the blocks of one recording have said of it so far; a block may rely on the ones before it. */
-export class RecordingIdentity {
-  readonly producers = new Map<number, ProducerRecord>();
-  #meta: RecordingMeta | undefined;
-  #profile: Profile | undefined;
-
-  get meta(): RecordingMeta {
-    if (!this.#meta) throw new GametapeError('DAMAGED', 'no block says what recording this is');
-    return this.#meta;
-  }
-
-  get isKnown(): boolean {
-    return this.#meta !== undefined;
-  }
-
-  get profile(): Profile {
-    this.#profile ??= profileNamed(this.meta.profile);
-    return this.#profile;
-  }
-
-  /** Takes over what a record says about the recording; false if it says something else. */
-  learn({ type, reader }: RawRecord): boolean {
-    if (type === RecordType.Meta) {
-      const meta = readMeta(reader);
-      if (this.#meta && this.#meta.recordingId !== meta.recordingId) reader.fail('is of another recording');
-      this.#meta = meta;
-    } else if (type === RecordType.Producer) {
-      const producer = readProducer(reader);
-      const known = this.producers.get(producer.index);
-      if (known && (known.player !== producer.player || known.instance !== producer.instance)) {
-        reader.fail(`declares producer ${producer.index} a second time, as another`);
+  /** @throws GametapeError `DAMAGED` and nothing of it. */
+  constructor(header: BlockHeader, payload: Uint8Array, identity: RecordingIdentity) {
+    this.header = header;
+    this.#identity = identity;
+    const contexts = new Map<number, ProducerContext>();
+    let entries: TimelineEntry[] = [];
+    for (const record of readRecords(payload)) {
+      const { type, reader, bytes } = record;
+      if (identity.learn(record)) continue;
+      switch (type) {
+        case RecordType.Keyframe: {
+          const context = this.#readKeyframe(bytes);
+          if (contexts.has(context.index)) reader.fail(`has a second keyframe of producer ${context.index}`);
+          contexts.set(context.index, context);
+          this.#keyframes.set(context.index, { head: bytes, later: [] });
+          continue;
+        }
+        case RecordType.LaterKeyframe:
+          this.#addLaterKeyframe(reader, bytes);
+          continue;
+        case RecordType.Events:
+          if (entries.length > 0) reader.fail('has a second record of events');
+          entries = readEventColumns(reader, {
+            firstSeq: header.firstSeq,
+            firstTime: header.firstTime,
+            producers: contexts,
+          });
+          break;
+        case RecordType.Checkpoint:
+          this.checkpoints.push(readCheckpoint(reader));
+          break;
+        case RecordType.Gap:
+          this.gaps.push(readGap(reader));
+          break;
+        case RecordType.Clock:
+          this.clock = readClock(reader);
+          break;
+        case RecordType.Summary:
+          this.summary = readSummary(reader);
+          break;
+        case RecordType.End:
+          this.end = readEnd(reader);
+          break;
+        default:
+          this.unknown.push(record);
+          continue;
       }
-      this.producers.set(producer.index, producer);
       reader.end();
-    } else return false;
-    return true;
+    }
+    if (entries.length !== header.events) {
+      throw new GametapeError('DAMAGED', `the block holds ${entries.length} entries, its header says ${header.events}`);
+    }
+    this.entries = entries;
+    this.#contexts = [...contexts.values()];
   }
 
-  set meta(meta: RecordingMeta) {
-    this.#meta = meta;
+  /** Every producer that has a keyframe here, as it is at the start of the block: new ones at each call. */
+  keyframes(): ProducerContext[] {
+    const contexts = this.#contexts ?? [...this.#keyframes.values()].map(({ head }) => this.#readKeyframe(head));
+    this.#contexts = undefined;
+    return contexts;
+  }
+
+  /**
+   * The same as near before entry `entry` as keyframes tell: what is between has to be replayed.
+   *
+   * @throws GametapeError `DAMAGED` for a later keyframe that does not fit the one before it.
+   */
+  startingPoints(entry: number): StartingPoint[] {
+    return this.keyframes().map((context) => {
+      const later = this.#keyframes.get(context.index)?.later.filter((keyframe) => keyframe.entry <= entry) ?? [];
+      const last = later.at(-1);
+      if (!last) return { context, entry: 0 };
+      let entries: readonly StateEntry[] = [...context.state.entries()];
+      for (const { bytes } of later) {
+        const reader = new ByteReader(bytes, 'DAMAGED');
+        readLaterKeyframePlace(reader);
+        entries = readLaterKeyframe(reader, context, entries);
+      }
+      context.state.restore(entries, context.stamp);
+      return { context, entry: last.entry };
+    });
+  }
+
+  /** Every later keyframe, as its producer is before the entry it names, in the order of entries: for `verify`. */
+  *laterKeyframes(): Generator<StartingPoint> {
+    const places = new Set([...this.#keyframes.values()].flatMap(({ later }) => later.map(({ entry }) => entry)));
+    for (const place of [...places].sort((a, b) => a - b)) {
+      yield* this.startingPoints(place).filter(({ entry }) => entry === place);
+    }
+  }
+
+  #readKeyframe(bytes: Uint8Array): ProducerContext {
+    const reader = new ByteReader(bytes, 'DAMAGED');
+    const { producers, profile } = this.#identity;
+    const context = readKeyframe(reader, profile, (index) => producers.get(index));
+    reader.end();
+    return context;
+  }
+
+  #addLaterKeyframe(reader: ByteReader, bytes: Uint8Array): void {
+    const { entry, producer } = readLaterKeyframePlace(reader);
+    const { later } = this.#keyframes.get(producer) ?? reader.fail('has a later keyframe without one before it');
+    if (entry > this.header.events || entry < (later.at(-1)?.entry ?? 0)) {
+      reader.fail(`has a later keyframe out of order, before entry ${entry}`);
+    }
+    later.push({ entry, bytes });
   }
 }
 
@@ -86,46 +170,5 @@ export function readEventBlock(
   identity: RecordingIdentity,
   compression: Compression,
 ): EventBlock {
-  const payload = decodeBlockPayload(header, stored, compression);
-  const keyframes: ProducerContext[] = [];
-  const checkpoints: CheckpointRecord[] = [];
-  const gaps: GapRecord[] = [];
-  const unknown: RawRecord[] = [];
-  let entries: TimelineEntry[] = [];
-  let summary: RecordingSummary | undefined;
-  let end: EndRecord | undefined;
-  for (const record of readRecords(payload)) {
-    const { type, reader } = record;
-    if (identity.learn(record)) continue;
-    switch (type) {
-      case RecordType.Keyframe:
-        keyframes.push(readKeyframe(reader, identity.profile, (index) => identity.producers.get(index)));
-        break;
-      case RecordType.Events: {
-        const producers = new Map(keyframes.map((context) => [context.index, context]));
-        entries = readEventColumns(reader, { firstSeq: header.firstSeq, firstTime: header.firstTime, producers });
-        break;
-      }
-      case RecordType.Checkpoint:
-        checkpoints.push(readCheckpoint(reader));
-        break;
-      case RecordType.Gap:
-        gaps.push(readGap(reader));
-        break;
-      case RecordType.Summary:
-        summary = readSummary(reader);
-        break;
-      case RecordType.End:
-        end = readEnd(reader);
-        break;
-      default:
-        unknown.push(record);
-        continue;
-    }
-    reader.end();
-  }
-  if (entries.length !== header.events) {
-    throw new GametapeError('DAMAGED', `the block holds ${entries.length} entries, its header says ${header.events}`);
-  }
-  return { keyframes, checkpoints, gaps, entries, summary, end, unknown };
+  return new EventBlock(header, decodeBlockPayload(header, stored, compression), identity);
 }

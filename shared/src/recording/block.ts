@@ -101,6 +101,14 @@ export function encodeBlock(content: BlockContent, compression: Compression): { 
   return { bytes: writer.take(), link: { length: BLOCK_HEADER_BYTES + stored.length, headerCrc } };
 }
 
+/** True where a sync marker starts a header with the checksum it names. Throws nothing: markers may be all there is. */
+export function isBlockHeader(bytes: Uint8Array, offset: number, { crc32 }: Compression): boolean {
+  if (bytes.length - offset < BLOCK_HEADER_BYTES) return false;
+  for (let i = 0; i < SYNC_MARKER.length; i++) if (bytes[offset + i] !== SYNC_MARKER[i]) return false;
+  const stated = new ByteReader(bytes, 'DAMAGED', offset + CHECKED_BYTES, offset + BLOCK_HEADER_BYTES).u32();
+  return crc32(bytes.subarray(offset, offset + CHECKED_BYTES)) === stated;
+}
+
 /**
  * The header at `offset`. Nothing of it is believed before its checksum holds.
  *

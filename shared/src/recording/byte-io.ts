@@ -24,13 +24,23 @@ export interface Compression {
   deflate(bytes: Uint8Array): Uint8Array;
   /** Undoes it, in memory for about `rawLength` bytes. Throws on bad input, or returns another length. */
   inflate(bytes: Uint8Array, rawLength: number): Uint8Array;
+  /** Missing where the platform has none: browsers have it in secure contexts only. */
+  readonly sha256?: ((bytes: Uint8Array) => Promise<Uint8Array> | Uint8Array) | undefined;
 }
+
+/** WebCrypto, as far as it is needed here. */
+interface WebCrypto {
+  readonly subtle?: { digest(algorithm: 'SHA-256', bytes: Uint8Array): Promise<ArrayBuffer> };
+}
+
+const { subtle } = (globalThis as { crypto?: WebCrypto }).crypto ?? {};
 
 export const PORTABLE_COMPRESSION: Compression = {
   crc32,
   deflate: (bytes) => deflateSync(bytes, { level: 6 }),
   // fflate drops what does not fit into the buffer it is given: one byte more tells what is too long.
   inflate: (bytes, rawLength) => inflateSync(bytes, { out: new Uint8Array(rawLength + 1) }),
+  sha256: subtle && (async (bytes) => new Uint8Array(await subtle.digest('SHA-256', bytes))),
 };
 
 export class BytesSource implements ByteSource {

@@ -1,6 +1,7 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import type { TimelineEntry } from '../event.ts';
+import { LIMITS } from '../limits.ts';
 
 /** Columns of an events record (FORMAT.md). Others are skipped. */
 const Column = { Producer: 1, Seq: 2, Time: 3, Stamp: 4, Pseq: 5, Hlc: 6, Length: 7, Body: 8, Exact: 9 } as const;
@@ -87,8 +88,7 @@ function isAllZero(column: ByteWriter): boolean {
 
 /** Bodies are borrowed from the payload. Fails through the reader. */
 export function readEventColumns(reader: ByteReader, base: ColumnBase): TimelineEntry[] {
-  // Each entry takes a byte at least in each of three columns.
-  const count = reader.count(3);
+  const count = readCount(reader);
   const columns = new Map<number, ByteReader>();
   while (reader.left > 0) {
     const tag = reader.byte();
@@ -108,7 +108,7 @@ export function readEventColumns(reader: ByteReader, base: ColumnBase): Timeline
   let time = base.firstTime;
   for (let i = 0; i < count; i++) {
     const tagged = producers.varint();
-    const producer = Math.floor(tagged / 2);
+    const producer = tagged < 0x8000_0000 ? tagged >>> 1 : Math.floor(tagged / 2);
     const last = lasts.of(producer);
     seq += 1 + (seqs === undefined ? 0 : seqs.zigzag());
     time += times.zigzagUnit();
@@ -124,13 +124,24 @@ export function readEventColumns(reader: ByteReader, base: ColumnBase): Timeline
     if (!isSound(seq, pseq, time, stamp)) reader.fail(`has an entry ${i} with numbers out of range`);
     const hlc = hlcs === undefined ? 0 : hlcs.varint();
     const body = bodies.raw(lengths.varint());
-    const exact = exacts === undefined ? Number.NaN : exacts.f64();
-    if (Math.abs(exact) === Number.POSITIVE_INFINITY) reader.fail(`has an entry ${i} at no finite time`);
-    const entry = { seq, producer, pseq, time, hlc, stamp, body };
-    entries.push(Number.isNaN(exact) ? entry : { ...entry, exact });
+    // All entries are of one shape: those without an exact time have it undefined.
+    const exact = exacts === undefined ? undefined : readExact(exacts, i);
+    entries.push({ seq, producer, pseq, time, hlc, stamp, exact, body });
   }
   for (const column of [producers, times, lengths, bodies, seqs, stamps, pseqs, hlcs, exacts]) column?.end();
   return entries;
+}
+
+function readExact(exacts: ByteReader, entry: number): number | undefined {
+  const exact = exacts.f64();
+  if (Math.abs(exact) === Number.POSITIVE_INFINITY) exacts.fail(`has an entry ${entry} at no finite time`);
+  return Number.isNaN(exact) ? undefined : exact;
+}
+
+/** Each entry takes a byte at least in each of three columns. */
+function readCount(reader: ByteReader): number {
+  const count = reader.count(3);
+  return count > LIMITS.blockEntries ? reader.fail(`has ${count} entries, more than ${LIMITS.blockEntries},`) : count;
 }
 
 function isSound(seq: number, pseq: number, time: number, stamp: number | null): boolean {
@@ -142,18 +153,24 @@ function isSound(seq: number, pseq: number, time: number, stamp: number | null):
 class Lasts {
   readonly #base: ReadonlyMap<number, EntryBase>;
   readonly #lasts = new Map<number, { pseq: number; time: number; stamp: number }>();
+  #producer = -1;
+  #last = { ...ORIGIN };
 
   constructor(base: ReadonlyMap<number, EntryBase>) {
     this.#base = base;
   }
 
   of(producer: number): { pseq: number; time: number; stamp: number } {
+    // Entries of one producer come in runs.
+    if (producer === this.#producer) return this.#last;
     let last = this.#lasts.get(producer);
     if (!last) {
       const { pseq, time, stamp } = this.#base.get(producer) ?? ORIGIN;
       last = { pseq, time, stamp };
       this.#lasts.set(producer, last);
     }
+    this.#producer = producer;
+    this.#last = last;
     return last;
   }
 }

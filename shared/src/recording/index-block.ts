@@ -2,6 +2,8 @@ import type { ByteReader } from '../bytes/byte-reader.ts';
 import { ByteReader as Reader } from '../bytes/byte-reader.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import { GametapeError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
+import { BLOCK_HEADER_BYTES } from './block.ts';
 import type { Compression } from './byte-io.ts';
 
 const FILE_MAGIC = 'LMSP';
@@ -105,9 +107,12 @@ export function readBlockRows(reader: ByteReader, fileEnd: number): BlockRow[] {
   const rows: BlockRow[] = [];
   let end = FILE_HEADER_BYTES;
   let time = 0;
-  for (let count = reader.count(11); count > 0; count--) {
+  const total = reader.count(11);
+  if (total > LIMITS.blocks) reader.fail(`lists ${total} blocks, more than ${LIMITS.blocks},`);
+  for (let count = total; count > 0; count--) {
     const offset = end + reader.varint();
     const length = reader.varint();
+    if (length < BLOCK_HEADER_BYTES) reader.fail(`lists a block of ${length} bytes`);
     const [entries, events, firstSeq] = [reader.varint(), reader.varint(), reader.varint()];
     const firstTime = time + reader.zigzag();
     const lastTime = firstTime + reader.varint();

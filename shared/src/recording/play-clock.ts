@@ -29,6 +29,28 @@ export class PlayClock {
     return this.#pausedAt === undefined ? undefined : { since: this.#pausedAt, players: [...this.#paused] };
   }
 
+  /** The pauses that are over, in order. */
+  get past(): readonly (readonly [from: number, to: number])[] {
+    return this.#pauses;
+  }
+
+  /** How long all pauses that are over were. */
+  get pausedUs(): number {
+    return this.#before(this.#pauses.length);
+  }
+
+  /** Makes it say of the time before `at` what a block says that begins there, after events that were lost. */
+  agree(at: number, pausedUs: number, paused: OpenPause | undefined): void {
+    const missing = pausedUs - this.pausedUs;
+    const end = paused?.since ?? at;
+    // Where exactly the lost pauses were is not known: only that they are over.
+    const from = this.#pausedAt ?? end - missing;
+    if (missing > 0) this.#add(from, from + missing);
+    this.#paused.clear();
+    for (const player of paused?.players ?? []) this.#paused.add(player);
+    this.#pausedAt = paused?.since;
+  }
+
   /** Takes note of an event, in timeline order, if it pauses or resumes. */
   observe(time: number, player: string, event: GameEvent): void {
     const pauses = event.type === EventType.SPEED_CHANGE && event.data.speed === 0;

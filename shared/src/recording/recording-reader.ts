@@ -1,50 +1,31 @@
 import type { ProducerContext } from '../body/producer-context.ts';
-import { ProducerContext as Context } from '../body/producer-context.ts';
 import { GametapeError, located } from '../errors.ts';
-import type { Body, TimelineEntry } from '../event.ts';
-import {
-  BLOCK_HEADER_BYTES,
-  type BlockHeader,
-  BlockKind,
-  type BlockLink,
-  decodeBlockHeader,
-  decodeBlockPayload,
-  linkOf,
-} from './block.ts';
-import { type EventBlock, RecordingIdentity, readEventBlock } from './block-reader.ts';
+import type { TimelineEntry } from '../event.ts';
+import { BLOCK_HEADER_BYTES, type BlockHeader, decodeBlockHeader } from './block.ts';
+import { BlockCache } from './block-cache.ts';
+import { type EventBlock, readEventBlock } from './block-reader.ts';
+import { BlockReplay, contextsBefore, type TimelineStep } from './block-replay.ts';
 import { type ByteSource, type Compression, PORTABLE_COMPRESSION } from './byte-io.ts';
-import {
-  type BlockRow,
-  checkFileHeader,
-  decodeFooter,
-  FILE_HEADER_BYTES,
-  FOOTER_BYTES,
-  readBlockRows,
-} from './index-block.ts';
+import { type BlockRow, checkFileHeader, decodeFooter, FILE_HEADER_BYTES, FOOTER_BYTES } from './index-block.ts';
+import type { MarkerRecord } from './markers.ts';
 import { PlayClock } from './play-clock.ts';
-import {
-  type CheckpointRecord,
-  type GapRecord,
-  type ProducerRecord,
-  type RecordingMeta,
-  type RecordingSummary,
-  RecordType,
-  readCheckpoint,
-  readGap,
-  readRecords,
-  readSummary,
+import { RecordingContents } from './recording-contents.ts';
+import { decodeIndex } from './recording-index.ts';
+import type {
+  CheckpointRecord,
+  GapRecord,
+  ProducerRecord,
+  RawRecord,
+  RecordingMeta,
+  RecordingSummary,
 } from './records.ts';
+import { readFurther, readUnfinished } from './unfinished.ts';
 
 /** Read at once from the end: footer and index of all but very long recordings. */
 const TAIL_BYTES = 64 * 1024;
 
-/** One step of a replay: an entry, what it says, and its producer after it. */
-export interface TimelineStep {
-  readonly entry: TimelineEntry;
-  readonly body: Body;
-  /** Changes with the next step: take what you need of it. */
-  readonly context: ProducerContext;
-}
+/** What a decoded entry takes in memory, about. */
+const ENTRY_BYTES = 128;
 
 /** Where a block of the file starts and what it holds. */
 export interface LoadedBlock {
@@ -52,33 +33,28 @@ export interface LoadedBlock {
   readonly content: EventBlock;
 }
 
+/** Every producer as the last entry that was due left it, and how many entries of that block were due. */
+export interface SoughtBlock {
+  readonly contexts: ReadonlyMap<number, ProducerContext>;
+  readonly due: number;
+}
+
 /**
- * Reads a finished recording through its index: two reads to open, one more per seek (R2), a block in memory at a time (R6).
- * A file without an intact footer is opened by walking its block headers, and is never complete.
+ * Reads a recording through its index: two reads to open, one more per seek (R2), a block in memory at a time (R6). A file
+ * without an intact footer, still being written or cut off, is opened from its end as far as it is intact.
  */
 export class RecordingReader {
   readonly source: ByteSource;
-  readonly meta: RecordingMeta;
-  readonly producers: ReadonlyMap<number, ProducerRecord>;
-  readonly checkpoints: readonly CheckpointRecord[];
-  readonly gaps: readonly GapRecord[];
-  readonly blocks: readonly BlockRow[];
-  /** Undefined in a file that was never finished. */
-  readonly summary: RecordingSummary | undefined;
-  readonly bytes: number;
-  readonly #identity: RecordingIdentity;
+  #bytes: number;
+  #contents: RecordingContents;
+  /** For seeks: reading from front to back needs no block twice. */
+  readonly #cache = new BlockCache<EventBlock>();
   readonly #compression: Compression;
 
-  private constructor(source: ByteSource, bytes: number, contents: Contents, compression: Compression) {
+  private constructor(source: ByteSource, bytes: number, contents: RecordingContents, compression: Compression) {
     this.source = source;
-    this.bytes = bytes;
-    this.#identity = contents.identity;
-    this.meta = contents.identity.meta;
-    this.producers = contents.identity.producers;
-    this.checkpoints = contents.checkpoints;
-    this.gaps = contents.gaps;
-    this.blocks = contents.blocks;
-    this.summary = contents.summary;
+    this.#bytes = bytes;
+    this.#contents = contents;
     this.#compression = compression;
   }
 
@@ -89,31 +65,84 @@ export class RecordingReader {
       const tailOffset = Math.max(0, size - TAIL_BYTES);
       const tail = await source.read(tailOffset, size - tailOffset);
       if (tailOffset === 0) checkFileHeader(tail, compression);
-      const footer = decodeFooter(tail, compression);
-      if (!footer) {
-        if (tailOffset > 0) checkFileHeader(await source.read(0, FILE_HEADER_BYTES), compression);
-        return new RecordingReader(source, size, await scan(source, size, compression), compression);
-      }
-      const end = footer.indexOffset + footer.indexLength;
-      if (end !== size - FOOTER_BYTES)
-        throw new GametapeError('DAMAGED', 'the footer does not point at the index before it');
-      const index =
-        footer.indexOffset >= tailOffset
-          ? tail.subarray(footer.indexOffset - tailOffset, end - tailOffset)
-          : await source.read(footer.indexOffset, footer.indexLength);
-      return new RecordingReader(source, size, readIndex(index, footer.indexOffset, compression), compression);
+      const finished = await readFinished(source, { size, tail }, compression);
+      if (finished) return new RecordingReader(source, size, finished, compression);
+      if (tailOffset > 0) checkFileHeader(await source.read(0, FILE_HEADER_BYTES), compression);
+      return new RecordingReader(source, size, await readUnfinished(source, size, compression), compression);
     } catch (error) {
       throw located(source.name, error);
     }
   }
 
-  /** Play time of the recording in microseconds; 0 when it was never finished. */
-  get durationUs(): number {
-    return this.summary?.durationUs ?? 0;
+  get meta(): RecordingMeta {
+    return this.#contents.identity.meta;
   }
 
+  get producers(): ReadonlyMap<number, ProducerRecord> {
+    return this.#contents.identity.producers;
+  }
+
+  get checkpoints(): readonly CheckpointRecord[] {
+    return this.#contents.checkpoints;
+  }
+
+  get gaps(): readonly GapRecord[] {
+    return this.#contents.gaps;
+  }
+
+  /** Events of the types that the profile calls markers, the first `MAX_MARKERS` of them. */
+  get markers(): readonly MarkerRecord[] {
+    return this.#contents.markers;
+  }
+
+  get blocks(): readonly BlockRow[] {
+    return this.#contents.blocks;
+  }
+
+  /** Undefined in a file that was never finished. */
+  get summary(): RecordingSummary | undefined {
+    return this.#contents.summary;
+  }
+
+  /** Records of its index that this version does not know (R5). */
+  get unknown(): readonly Pick<RawRecord, 'type' | 'bytes'>[] {
+    return this.#contents.unknown;
+  }
+
+  /** Length of the file. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Play time of the recording in microseconds; up to its last entry when it was never finished. */
+  get durationUs(): number {
+    return this.summary?.durationUs ?? this.#contents.clock.playTime(this.blocks.at(-1)?.lastTime ?? 0);
+  }
+
+  /** Knows every pause of a finished recording, and those so far of an unfinished one. */
   playClock(): PlayClock {
-    return new PlayClock(this.summary?.pauses);
+    const { clock } = this.#contents;
+    return new PlayClock(clock.pauses(clock.paused?.since ?? Number.MAX_SAFE_INTEGER), clock.paused);
+  }
+
+  /**
+   * Looks for what was appended to an unfinished file since it was opened or refreshed. Resolves true when there is more: new
+   * blocks, or the index that finishes it.
+   */
+  async refresh(): Promise<boolean> {
+    if (this.summary) return false;
+    const size = await this.source.size();
+    if (size <= this.#bytes) return false;
+    const tail = await this.source.read(Math.max(0, size - TAIL_BYTES), Math.min(size, TAIL_BYTES));
+    try {
+      const finished = await readFinished(this.source, { size, tail }, this.#compression);
+      const isNew = finished ? true : await readFurther(this.source, size, this.#contents, this.#compression);
+      if (finished) this.#contents = finished;
+      this.#bytes = size;
+      return isNew;
+    } catch (error) {
+      throw located(this.source.name, error);
+    }
   }
 
   /** One block, whole. @throws GametapeError `DAMAGED` naming the block and its offset. */
@@ -128,20 +157,10 @@ export class RecordingReader {
       if (header.recordingId !== this.meta.recordingId)
         throw new GametapeError('DAMAGED', 'it belongs to another recording');
       const stored = bytes.subarray(BLOCK_HEADER_BYTES, BLOCK_HEADER_BYTES + header.storedLength);
-      return { header, content: readEventBlock(header, stored, this.#identity, this.#compression) };
+      return { header, content: readEventBlock(header, stored, this.#contents.identity, this.#compression) };
     } catch (error) {
-      throw located(`${this.source.name}: block ${index} at byte ${row.offset}`, error);
+      throw located(this.#placeOf(index), error);
     }
-  }
-
-  /** Index of the block that a replay to `time` starts from: the last one that begins at or before it. */
-  blockAt(time: number): number {
-    let at = 0;
-    for (const [index, row] of this.blocks.entries()) {
-      if (row.firstTime > time) break;
-      at = index;
-    }
-    return at;
   }
 
   /** Steps through the entries from the start of a block on, in timeline order. */
@@ -152,150 +171,59 @@ export class RecordingReader {
   /** The same a block at a time: before its steps, `contexts` is as its keyframes say. */
   async *replayBlocks(fromBlock = 0): AsyncGenerator<BlockReplay> {
     const contexts = new Map<number, ProducerContext>();
+    const { identity } = this.#contents;
     for (let index = fromBlock; index < this.blocks.length; index++) {
-      const { header, content } = await this.readBlock(index);
-      yield new BlockReplay({
-        index,
-        header,
-        content,
-        contexts,
-        identity: this.#identity,
-        compression: this.#compression,
-      });
-    }
-  }
-}
-
-/** A block about to be replayed. */
-export class BlockReplay {
-  readonly index: number;
-  readonly header: BlockHeader;
-  readonly content: EventBlock;
-  readonly contexts: Map<number, ProducerContext>;
-  readonly #identity: RecordingIdentity;
-  readonly #compression: Compression;
-
-  constructor(options: {
-    index: number;
-    header: BlockHeader;
-    content: EventBlock;
-    contexts: Map<number, ProducerContext>;
-    identity: RecordingIdentity;
-    compression: Compression;
-  }) {
-    this.index = options.index;
-    this.header = options.header;
-    this.content = options.content;
-    this.contexts = options.contexts;
-    this.#identity = options.identity;
-    this.#compression = options.compression;
-    for (const keyframe of this.content.keyframes) this.contexts.set(keyframe.index, keyframe);
-  }
-
-  /** Up to the first entry that is not due, which is left as it is. @throws GametapeError `DAMAGED` or `BAD_DELTA`. */
-  *steps(isDue: (entry: TimelineEntry) => boolean = () => true): Generator<TimelineStep> {
-    for (const entry of this.content.entries) {
-      if (!isDue(entry)) return;
-      const context = this.contexts.get(entry.producer) ?? this.#newContext(entry);
-      yield { entry, body: context.advance(entry, 'DAMAGED', this.#compression.crc32), context };
+      const { content } = await this.readBlock(index);
+      yield new BlockReplay({ index, content, contexts, identity, crc32: this.#compression.crc32 });
     }
   }
 
-  #newContext(entry: TimelineEntry): ProducerContext {
-    const producer = this.#identity.producers.get(entry.producer);
-    if (!producer) throw new GametapeError('DAMAGED', `event ${entry.seq}: undeclared producer ${entry.producer}`);
-    const context = new Context(this.#identity.profile, producer);
-    this.contexts.set(context.index, context);
-    return context;
-  }
-}
-
-interface Contents {
-  readonly identity: RecordingIdentity;
-  readonly checkpoints: readonly CheckpointRecord[];
-  readonly gaps: readonly GapRecord[];
-  readonly blocks: readonly BlockRow[];
-  readonly summary: RecordingSummary | undefined;
-}
-
-function readIndex(bytes: Uint8Array, offset: number, compression: Compression): Contents {
-  const header = decodeBlockHeader(bytes, 0, compression);
-  if (header.kind !== BlockKind.Index)
-    throw new GametapeError('DAMAGED', 'the footer does not point at an index block');
-  const stored = bytes.subarray(BLOCK_HEADER_BYTES);
-  const identity = new RecordingIdentity();
-  const checkpoints: CheckpointRecord[] = [];
-  const gaps: GapRecord[] = [];
-  let blocks: readonly BlockRow[] = [];
-  let summary: RecordingSummary | undefined;
-  for (const record of readRecords(decodeBlockPayload(header, stored, compression))) {
-    if (identity.learn(record)) continue;
-    if (record.type === RecordType.Checkpoint) checkpoints.push(readCheckpoint(record.reader));
-    else if (record.type === RecordType.Gap) gaps.push(readGap(record.reader));
-    else if (record.type === RecordType.Summary) summary = readSummary(record.reader);
-    else if (record.type === RecordType.Blocks) blocks = readBlockRows(record.reader, offset);
-  }
-  if (identity.meta.recordingId !== header.recordingId) {
-    throw new GametapeError('DAMAGED', 'the index names another recording than its header');
-  }
-  if (!summary) throw new GametapeError('DAMAGED', 'the index has no summary');
-  return { identity, checkpoints, gaps, blocks, summary };
-}
-
-/** What the blocks themselves say, for a file without an index. Stops at the first block that is not intact. */
-async function scan(source: ByteSource, size: number, compression: Compression): Promise<Contents> {
-  const identity = new RecordingIdentity();
-  const checkpoints: CheckpointRecord[] = [];
-  const gaps: GapRecord[] = [];
-  const blocks: BlockRow[] = [];
-  for await (const { header, offset, stored } of walkBlocks(source, FILE_HEADER_BYTES, size, compression)) {
-    if (header.kind !== BlockKind.Events) continue;
-    const block = readEventBlock(header, stored, identity, compression);
-    if (header.recordingId !== identity.meta.recordingId) {
-      throw new GametapeError('DAMAGED', `the block at byte ${offset} belongs to another recording`);
-    }
-    checkpoints.push(...block.checkpoints);
-    gaps.push(...block.gaps);
-    const { events: entries, firstSeq, firstTime, lastTime, headerCrc } = header;
-    const length = BLOCK_HEADER_BYTES + header.storedLength;
-    blocks.push({ offset, length, entries, events: entries, firstSeq, firstTime, lastTime, headerCrc });
-  }
-  if (!identity.isKnown) throw new GametapeError('DAMAGED', 'it has no footer and no intact block');
-  return { identity, checkpoints, gaps, blocks, summary: undefined };
-}
-
-export interface WalkedBlock {
-  readonly offset: number;
-  readonly header: BlockHeader;
-  readonly stored: Uint8Array;
-}
-
-/** The intact blocks from `offset` on, one after another, up to the first that is cut off or damaged: a torn tail (J6). */
-export async function* walkBlocks(
-  source: ByteSource,
-  offset: number,
-  end: number,
-  compression: Compression,
-): AsyncGenerator<WalkedBlock> {
-  let at = offset;
-  while (at + BLOCK_HEADER_BYTES <= end) {
-    let header: BlockHeader;
-    let stored: Uint8Array;
+  /**
+   * Every producer as it is when the entries of one block that are due have passed: one read, and a replay from the nearest
+   * keyframes (R2, V3). Due are all entries before the first that is not.
+   */
+  async seek(block: number, isDue: (entry: TimelineEntry) => boolean): Promise<SoughtBlock> {
+    const content = await this.#cache.load(block, async () => {
+      const { header, content } = await this.readBlock(block);
+      return { block: content, rawLength: header.rawLength + header.events * ENTRY_BYTES };
+    });
+    const { entries } = content;
+    const firstLater = entries.findIndex((entry) => !isDue(entry));
+    const due = firstLater < 0 ? entries.length : firstLater;
+    const { identity } = this.#contents;
     try {
-      header = decodeBlockHeader(await source.read(at, BLOCK_HEADER_BYTES), 0, compression);
-      stored = await source.read(at + BLOCK_HEADER_BYTES, header.storedLength);
-      if (stored.length < header.storedLength || compression.crc32(stored) !== header.storedCrc) return;
-    } catch {
-      // Not a block, or not a whole one: everything before it is intact.
-      return;
+      return { due, contexts: contextsBefore(due, { content, identity, crc32: this.#compression.crc32 }) };
+    } catch (error) {
+      throw located(this.#placeOf(block), error);
     }
-    yield { offset: at, header, stored };
-    at += linkOf(header).length;
+  }
+
+  #placeOf(index: number): string {
+    return `${this.source.name}: block ${index} at byte ${this.blocks[index]?.offset}`;
   }
 }
 
-/** Why a block does not follow the one before it, or undefined if it does (R4). */
-export function chainFault(header: BlockHeader, previous: BlockLink): string | undefined {
-  if (header.previous.headerCrc === previous.headerCrc && header.previous.length === previous.length) return undefined;
-  return 'the block does not follow the one before it';
+/** What the index of a finished file says, or undefined if its end has no intact footer. */
+async function readFinished(
+  source: ByteSource,
+  { size, tail }: { size: number; tail: Uint8Array },
+  compression: Compression,
+): Promise<RecordingContents | undefined> {
+  const footer = decodeFooter(tail, compression);
+  if (!footer) return undefined;
+  const { indexOffset, indexLength } = footer;
+  const end = indexOffset + indexLength;
+  if (end !== size - FOOTER_BYTES) {
+    throw new GametapeError('DAMAGED', 'the footer does not point at the index before it');
+  }
+  const tailOffset = size - tail.length;
+  const isInTail = indexOffset >= tailOffset;
+  const bytes = isInTail
+    ? tail.subarray(indexOffset - tailOffset, end - tailOffset)
+    : await source.read(indexOffset, indexLength);
+  const index = decodeIndex(bytes, indexOffset, compression);
+  if (!index.summary) throw new GametapeError('DAMAGED', 'the index has no summary');
+  const contents = new RecordingContents(end);
+  contents.addIndex(index);
+  return contents;
 }

@@ -1,35 +1,39 @@
 import { ProducerContext } from '../body/producer-context.ts';
-import { ByteWriter } from '../bytes/byte-writer.ts';
-import type { Body, TimelineEntry } from '../event.ts';
+import type { Body, GameEvent, TimelineEntry } from '../event.ts';
 import { type Profile, profileNamed } from '../profile/profile.ts';
 import type { JsonObject } from '../values/json.ts';
-import { BlockKind, encodeBlock, NO_BLOCK } from './block.ts';
-import { BlockBuilder, type ClosedBlock } from './block-builder.ts';
+import { BlockBuilder } from './block-builder.ts';
 import { type ByteSink, type Compression, PORTABLE_COMPRESSION } from './byte-io.ts';
-import { type BlockRow, encodeFileHeader, encodeFooter, FILE_HEADER_BYTES, writeBlockRows } from './index-block.ts';
+import { LaterKeyframes } from './later-keyframes.ts';
+import { MAX_MARKERS } from './markers.ts';
 import { PlayClock } from './play-clock.ts';
-import {
-  type CheckpointRecord,
-  type GapRecord,
-  type PlayerSummary,
-  type ProducerRecord,
-  type RecordingMeta,
-  type RecordingSummary,
-  RecordType,
-  writeCheckpoint,
-  writeGap,
-  writeProducer,
-  writeRecord,
-  writeValueRecord,
+import { RecordingFileWriter } from './recording-file-writer.ts';
+import type {
+  ClockRecord,
+  GapRecord,
+  PlayerSummary,
+  ProducerRecord,
+  RawRecord,
+  RecordingMeta,
+  RecordingSummary,
 } from './records.ts';
 
-/** A block ends at whichever comes first: seeking replays at most this much. */
-const MAX_BLOCK_ENTRIES = 8_192;
-const MAX_BLOCK_BYTES = 256 * 1024;
+/** A block ends at whichever comes first. */
+export interface BlockLimits {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+const BLOCK_LIMITS: BlockLimits = { entries: 8_192, bytes: 256 * 1024 };
+/** Where the keyframes that a block opens with are longer than this, it gets longer by as much: they must not be most of it. */
+const USUAL_HEAD_BYTES = 512 * 1024;
+const LONGEST_TIMES = 8;
 
 export interface RecordingWriterOptions {
   readonly compression?: Compression;
   readonly epoch?: number;
+  /** Shorter blocks lose less where a file is damaged, and take more bytes. @default 8,192 entries or 256 KiB */
+  readonly blockLimits?: BlockLimits;
 }
 
 /** How a recording ends. `expected` and `gaps` are per player id; a player left out is taken to be complete. */
@@ -46,41 +50,67 @@ export interface RecordingEnd {
  * It re-applies every delta, so a body that does not decode is refused here and never reaches a file.
  */
 export class RecordingWriter {
-  readonly #sink: ByteSink;
   readonly #meta: RecordingMeta;
   readonly #profile: Profile;
   readonly #compression: Compression;
-  readonly #epoch: number;
+  readonly #limits: BlockLimits;
   readonly #contexts = new Map<number, ProducerContext>();
   /** The latest producer of each player: whose state is the player's. */
   readonly #current = new Map<string, ProducerContext>();
+  /** Taken over from elsewhere: the next block opens with them, also with those that are not the latest of their player. */
+  #resumed: ProducerContext[] = [];
   readonly #eventCounts = new Map<string, number>();
   readonly #receivedCounts = new Map<string, number>();
-  readonly #checkpoints: CheckpointRecord[] = [];
-  readonly #gaps: GapRecord[] = [];
-  readonly #rows: BlockRow[] = [];
   readonly #clock = new PlayClock();
   readonly #builder: BlockBuilder;
-  #previous = NO_BLOCK;
-  #offset = 0;
+  readonly #file: RecordingFileWriter;
+  readonly #keyframes = new LaterKeyframes();
+  #headBytes = 0;
   #blockEvents = 0;
   #events = 0;
   #lastTime = 0;
 
   constructor(sink: ByteSink, meta: RecordingMeta, options: RecordingWriterOptions = {}) {
-    this.#sink = sink;
+    const { compression = PORTABLE_COMPRESSION, epoch = 1, blockLimits = BLOCK_LIMITS } = options;
     this.#meta = meta;
     this.#profile = profileNamed(meta.profile);
-    this.#compression = options.compression ?? PORTABLE_COMPRESSION;
-    this.#epoch = options.epoch ?? 1;
-    this.#builder = new BlockBuilder(meta.recordingId, this.#epoch, this.#compression);
+    this.#compression = compression;
+    this.#limits = blockLimits;
+    this.#builder = new BlockBuilder(meta.recordingId, epoch, compression);
+    this.#file = new RecordingFileWriter({ sink, meta, epoch, compression, clock: this.#clock });
   }
 
   /** Declares a producer before its first entry. */
   addProducer(producer: ProducerRecord): void {
     if (this.#contexts.has(producer.index)) return;
-    const context = new ProducerContext(this.#profile, producer);
-    this.#contexts.set(producer.index, context);
+    this.#addContext(new ProducerContext(this.#profile, producer));
+  }
+
+  /**
+   * Takes over producers as they were at this point, in a recording that starts, or goes on after something lost, in the
+   * middle of another. The block that is open ends here; the next one opens with their keyframes.
+   *
+   * @param contexts owned by the writer from this call on
+   * @param at where play time stands, as a block that begins at `time` says it
+   */
+  async resume(contexts: Iterable<ProducerContext>, at?: ClockRecord & { readonly time: number }): Promise<void> {
+    if (!this.#builder.isNew) await this.#closeBlock();
+    if (at) this.#clock.agree(at.time, at.pausedUs, at.paused);
+    for (const context of contexts) {
+      this.#addContext(context);
+      this.#resumed.push(context);
+      if (context.state.size > 0 || !this.#current.has(context.player)) this.#current.set(context.player, context);
+    }
+  }
+
+  /** Keeps a record of a type that this version does not know (R5), of a block or of the index. */
+  addUnknown({ type, bytes }: Pick<RawRecord, 'type' | 'bytes'>, of: 'block' | 'index' = 'block'): void {
+    if (of === 'index') {
+      this.#file.unknown.push({ type, bytes });
+      return;
+    }
+    if (this.#builder.isNew) this.#openBlock();
+    this.#builder.record(type, bytes);
   }
 
   /**
@@ -93,18 +123,15 @@ export class RecordingWriter {
     if (!context) throw new TypeError(`entry ${entry.seq} of producer ${entry.producer}, which was not added`);
     if (this.#isBlockFull()) await this.#closeBlock();
     if (this.#builder.isNew) this.#openBlock();
-    if (!this.#builder.hasKeyframe(context.index)) this.#builder.keyframe(context);
+    if (this.#keyframes.isDue) this.#writeLaterKeyframes();
+    if (!this.#builder.hasKeyframe(context.index)) this.#keyframe(context);
     const body = context.advance(entry, 'DAMAGED', this.#compression.crc32);
     this.#builder.add(entry);
+    this.#keyframes.added(entry);
     this.#current.set(context.player, context);
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (entry.stamp !== null) count(this.#receivedCounts, context.player);
-    if (body.event) {
-      this.#events++;
-      this.#blockEvents++;
-      count(this.#eventCounts, context.player);
-      this.#clock.observe(entry.time, context.player, body.event);
-    }
+    if (body.event) this.#addEvent(entry, body.event, context.player);
     return body;
   }
 
@@ -112,78 +139,78 @@ export class RecordingWriter {
   addCheckpoint(name: string, entry: Pick<TimelineEntry, 'seq' | 'time'>, eventIndex = this.#events - 1): void {
     if (this.#builder.isNew) this.#openBlock();
     const checkpoint = { name, seq: entry.seq, eventIndex, time: entry.time, hashes: this.#hashes() };
-    this.#checkpoints.push(checkpoint);
+    this.#file.checkpoints.push(checkpoint);
     this.#builder.checkpoint(checkpoint);
   }
 
   addGap(gap: GapRecord): void {
     if (this.#builder.isNew) this.#openBlock();
-    this.#gaps.push(gap);
+    this.#file.gaps.push(gap);
     this.#builder.gap(gap);
   }
 
   /** Writes what is left, the index and the footer. */
   async finish(end: RecordingEnd = {}): Promise<RecordingSummary> {
-    if (this.#builder.isNew && this.#rows.length === 0) this.#openBlock();
+    if (this.#builder.isNew && !this.#file.hasBlocks) this.#openBlock();
     if (!this.#builder.isNew) await this.#closeBlock();
-    const summary = this.#summarize(end);
-    const { bytes } = encodeBlock(
-      {
-        kind: BlockKind.Index,
-        recordingId: this.#meta.recordingId,
-        epoch: this.#epoch,
-        selfContained: false,
-        firstSeq: 0,
-        lastSeq: 0,
-        firstTime: 0,
-        lastTime: 0,
-        events: 0,
-        previous: this.#previous,
-        payload: this.#indexPayload(summary),
-        compress: true,
-      },
-      this.#compression,
-    );
-    const footer = {
-      indexOffset: this.#offset,
-      indexLength: bytes.length,
-      complete: summary.complete,
-      events: this.#events,
-    };
-    await this.#sink.write(bytes);
-    await this.#sink.write(encodeFooter(footer, this.#compression));
-    return summary;
+    return await this.#file.finish(this.#summarize(end));
+  }
+
+  #addContext(context: ProducerContext): void {
+    const { index, player, instance } = context;
+    if (!this.#contexts.has(index)) this.#file.producers.push({ index, player, instance });
+    this.#contexts.set(index, context);
+  }
+
+  #addEvent({ seq, producer, time }: TimelineEntry, event: GameEvent, player: string): void {
+    const { markers } = this.#file;
+    if (this.#profile.markerTypes.has(event.type) && markers.length < MAX_MARKERS) {
+      markers.push({ type: event.type, producer, seq, eventIndex: this.#events, time });
+    }
+    this.#events++;
+    this.#blockEvents++;
+    count(this.#eventCounts, player);
+    this.#clock.observe(time, player, event);
   }
 
   #openBlock(): void {
-    if (this.#rows.length === 0) this.#builder.meta(this.#meta);
-    this.#builder.open(this.#current.values());
+    const { recordingId, room, profile, createdAt } = this.#meta;
+    this.#builder.meta(this.#file.hasBlocks ? { recordingId, room, profile, createdAt } : this.#meta);
+    const { pausedUs, paused } = this.#clock;
+    if (pausedUs > 0 || paused) this.#builder.clock({ pausedUs, ...(paused && { paused }) });
+    this.#builder.beSelfContained();
+    this.#keyframes.clear();
+    const current = new Set(this.#current.values());
+    // The latest of a player comes last: its state is the player's.
+    const others = this.#resumed.filter((context) => this.#contexts.get(context.index) === context);
+    for (const context of others) if (!current.has(context)) this.#keyframe(context);
+    for (const context of current) this.#keyframe(context);
+    this.#resumed = [];
+    this.#headBytes = this.#builder.recordBytes;
+  }
+
+  #keyframe(context: ProducerContext): void {
+    this.#builder.keyframe(context);
+    this.#keyframes.opened(context);
+  }
+
+  #writeLaterKeyframes(): void {
+    for (const due of this.#keyframes.takeDue(this.#contexts)) {
+      if (this.#builder.laterKeyframe(due)) this.#keyframes.opened(due.context);
+    }
   }
 
   #isBlockFull(): boolean {
-    return this.#builder.entries >= MAX_BLOCK_ENTRIES || this.#builder.contentBytes >= MAX_BLOCK_BYTES;
+    const times = Math.min(Math.max(1, this.#headBytes / USUAL_HEAD_BYTES), LONGEST_TIMES);
+    const { entries, bytes } = this.#limits;
+    return this.#builder.entries >= entries * times || this.#builder.contentBytes >= bytes * times;
   }
 
   async #closeBlock(): Promise<void> {
-    if (this.#offset === 0) {
-      await this.#sink.write(encodeFileHeader(this.#compression));
-      this.#offset = FILE_HEADER_BYTES;
-    }
-    const closed: ClosedBlock = this.#builder.close(this.#previous, { compress: true });
-    await this.#sink.write(closed.bytes);
-    this.#rows.push({
-      offset: this.#offset,
-      length: closed.bytes.length,
-      entries: closed.events,
-      events: this.#blockEvents,
-      firstSeq: closed.firstSeq,
-      firstTime: closed.firstTime,
-      lastTime: closed.lastTime,
-      headerCrc: closed.link.headerCrc,
-    });
-    this.#offset += closed.bytes.length;
-    this.#previous = closed.link;
+    const closed = this.#builder.close(this.#file.previous, { compress: true });
+    const events = this.#blockEvents;
     this.#blockEvents = 0;
+    await this.#file.addBlock(closed, events);
   }
 
   #summarize({ endedAt, outcome, expected }: RecordingEnd): RecordingSummary {
@@ -191,7 +218,7 @@ export class RecordingWriter {
     const ids = new Set([...this.#contexts.values()].map(({ player }) => player));
     const players = [...ids].map((id): PlayerSummary => {
       const received = this.#receivedCounts.get(id) ?? 0;
-      const gaps = this.#gaps.filter(({ producer }) => this.#contexts.get(producer)?.player === id);
+      const gaps = this.#file.gaps.filter(({ producer }) => this.#contexts.get(producer)?.player === id);
       return {
         id,
         events: this.#eventCounts.get(id) ?? 0,
@@ -215,23 +242,6 @@ export class RecordingWriter {
   #hashes(): [producer: number, hash: number][] {
     const known = [...this.#current.values()].filter(({ state }) => state.size > 0);
     return known.map(({ index, state }) => [index, state.hash(this.#compression.crc32)]);
-  }
-
-  #indexPayload(summary: RecordingSummary): Uint8Array {
-    const payload = new ByteWriter(1_024);
-    const record = new ByteWriter(1_024);
-    const put = (type: number, write: () => void) => {
-      write();
-      writeRecord(payload, type, record);
-      record.truncate(0);
-    };
-    put(RecordType.Meta, () => writeValueRecord(record, this.#meta));
-    for (const context of this.#contexts.values()) put(RecordType.Producer, () => writeProducer(record, context));
-    for (const checkpoint of this.#checkpoints) put(RecordType.Checkpoint, () => writeCheckpoint(record, checkpoint));
-    for (const gap of this.#gaps) put(RecordType.Gap, () => writeGap(record, gap));
-    put(RecordType.Summary, () => writeValueRecord(record, summary));
-    put(RecordType.Blocks, () => writeBlockRows(record, this.#rows));
-    return payload.take();
   }
 }
 

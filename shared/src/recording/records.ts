@@ -1,13 +1,11 @@
-import { ProducerContext } from '../body/producer-context.ts';
 import { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { LIMITS } from '../limits.ts';
-import type { Profile } from '../profile/profile.ts';
-import type { StateEntry } from '../state/live-state.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
-import { isForbiddenKey, isJsonObject, type Json, type JsonObject } from '../values/json.ts';
+import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 import { isListOf, isPair } from '../values/shape.ts';
+import type { OpenPause } from './play-clock.ts';
 
 /** Types of the records in a block's payload (FORMAT.md). Others are skipped, and kept on rewrite (R5). */
 export const RecordType = {
@@ -20,6 +18,11 @@ export const RecordType = {
   Summary: 7,
   Blocks: 8,
   End: 9,
+  LaterKeyframe: 10,
+  Clock: 11,
+  Markers: 12,
+  Pauses: 13,
+  PreviousIndex: 14,
 } as const;
 
 /** One SDK instance of one player. */
@@ -56,6 +59,32 @@ export interface RecordingMeta {
   readonly createdAt: number;
   /** Top level of an imported LMSP recording, so that writing it again gives the same JSON. */
   readonly lmsp?: JsonObject;
+  /** The recordings that this one was made from by cutting, merging or redacting; a merge has one for each. */
+  readonly source?: readonly RecordingSource[];
+  /** What has been removed from it. */
+  readonly redacted?: readonly Redaction[];
+}
+
+/** Part of a recording that another one was made from. Times are microseconds. */
+export interface RecordingSource {
+  /** What was done: `cut`, `merge`, `redact`. */
+  readonly verb: string;
+  /** The first recording in the line: a cut of a cut names what the first one was cut from. */
+  readonly recordingId: string;
+  /** Room time of that recording; `to` is not part of it. */
+  readonly from: number;
+  readonly to: number;
+  /** Play time at `from`. */
+  readonly playFrom: number;
+}
+
+/** A mark that something was removed. It never says what it was. */
+export interface Redaction {
+  readonly what: 'name' | 'text' | 'match';
+  /** The player it was about, as the recording names it now. */
+  readonly player?: string;
+  /** Seconds since 1970. */
+  readonly at: number;
 }
 
 export interface PlayerSummary {
@@ -78,6 +107,14 @@ export interface RecordingSummary {
   readonly hashes: readonly (readonly [producer: number, hash: number])[];
   /** What `session.end({...})` said: `success`, `final_code`, `final_time` for LMSP. */
   readonly outcome?: JsonObject;
+  /** SHA-256 of all blocks before the index, chained (FORMAT.md), in hex. Missing where the writer had no SHA-256. */
+  readonly digest?: string;
+}
+
+/** Where play time stands at the start of a block: how long all pauses before it were, and the one that lasts. */
+export interface ClockRecord {
+  readonly pausedUs: number;
+  readonly paused?: OpenPause;
 }
 
 /** How a room ended, in the last block of an unfinished recording: what is left to do is to finish it. */
@@ -98,7 +135,8 @@ export interface RawRecord {
 
 export function* readRecords(payload: Uint8Array): Generator<RawRecord> {
   const reader = new ByteReader(payload, 'DAMAGED');
-  while (reader.left > 0) {
+  for (let count = 1; reader.left > 0; count++) {
+    if (count > LIMITS.records) reader.fail(`has more than ${LIMITS.records} records`);
     const type = reader.varint();
     const bytes = reader.raw(reader.varint());
     yield { type, bytes, reader: new ByteReader(bytes, 'DAMAGED') };
@@ -117,12 +155,29 @@ export function writeValueRecord(writer: ByteWriter, record: RecordingMeta | Rec
 
 export function readMeta(reader: ByteReader): RecordingMeta {
   const value = readMap(reader);
-  const { recordingId, room, profile, createdAt, lmsp } = value;
+  const { recordingId, room, profile, createdAt, lmsp, source, redacted } = value;
   if (typeof recordingId !== 'string' || typeof room !== 'string' || typeof profile !== 'string') {
     return reader.fail('has a meta record without recordingId, room or profile');
   }
   if (typeof createdAt !== 'number') return reader.fail('has a meta record without createdAt');
-  return { recordingId, room, profile, createdAt, ...(isJsonObject(lmsp) && { lmsp }) };
+  if (lmsp !== undefined && !isJsonObject(lmsp)) return reader.fail('has a meta record with a bad lmsp');
+  if (source !== undefined && !isListOf(source, isSource)) return reader.fail('has a meta record with a bad source');
+  if (redacted !== undefined && !isListOf(redacted, isRedaction)) {
+    return reader.fail('has a meta record with a bad mark of what was redacted');
+  }
+  // What this version does not know of it is kept on rewrite (R5).
+  return { ...value, recordingId, room, profile, createdAt };
+}
+
+function isSource(value: Json): boolean {
+  if (!isJsonObject(value) || typeof value.verb !== 'string' || typeof value.recordingId !== 'string') return false;
+  return [value.from, value.to, value.playFrom].every((time) => Number.isSafeInteger(time));
+}
+
+function isRedaction(value: Json): boolean {
+  if (!isJsonObject(value) || typeof value.at !== 'number') return false;
+  const isKnown = value.what === 'name' || value.what === 'text' || value.what === 'match';
+  return isKnown && (value.player === undefined || typeof value.player === 'string');
 }
 
 export function readSummary(reader: ByteReader): RecordingSummary {
@@ -151,8 +206,8 @@ export function readEnd(reader: ByteReader): EndRecord {
 }
 
 function readMap(reader: ByteReader): JsonObject {
-  // As many nodes as there are bytes: a long session has more pauses and gaps than a value from a peer may have nodes.
-  const value = decodeValue(reader, reader.left);
+  // A long session has more pauses and gaps than a value from a peer may have nodes.
+  const value = decodeValue(reader, LIMITS.recordNodes);
   if (!isJsonObject(value)) return reader.fail('has a record that is not a map');
   reader.end();
   return value;
@@ -191,6 +246,49 @@ export function readCheckpoint(reader: ByteReader): CheckpointRecord {
   return { name, seq, eventIndex, time, hashes };
 }
 
+export function writeClock(writer: ByteWriter, { pausedUs, paused }: ClockRecord): void {
+  writer.varint(pausedUs);
+  writer.byte(paused ? 1 : 0);
+  if (!paused) return;
+  writer.zigzag(paused.since);
+  writer.varint(paused.players.length);
+  for (const player of paused.players) writer.text(player);
+}
+
+export function readClock(reader: ByteReader): ClockRecord {
+  const pausedUs = reader.varint();
+  const flag = reader.byte();
+  if (flag > 1) reader.fail(`has a clock record with a flag of ${flag}`);
+  if (flag === 0) return { pausedUs };
+  const since = reader.zigzag();
+  const players: string[] = [];
+  for (let count = reader.count(1); count > 0; count--) players.push(reader.text());
+  return { pausedUs, paused: { since, players } };
+}
+
+/** Pauses in order, none inside another. */
+export function writePauses(writer: ByteWriter, pauses: RecordingSummary['pauses']): void {
+  writer.varint(pauses.length);
+  let last = 0;
+  for (const [from, to] of pauses) {
+    writer.zigzag(from - last);
+    writer.varint(to - from);
+    last = to;
+  }
+}
+
+export function readPauses(reader: ByteReader): RecordingSummary['pauses'] {
+  const pauses: [from: number, to: number][] = [];
+  let last = 0;
+  for (let count = reader.count(2); count > 0; count--) {
+    const from = last + reader.zigzag();
+    last = from + reader.varint();
+    if (!Number.isSafeInteger(last)) reader.fail('has a pause over 2^53');
+    pauses.push([from, last]);
+  }
+  return pauses;
+}
+
 export function writeGap(writer: ByteWriter, { producer, firstPseq, lastPseq, reason }: GapRecord): void {
   writer.varint(producer);
   writer.varint(firstPseq);
@@ -200,71 +298,4 @@ export function writeGap(writer: ByteWriter, { producer, firstPseq, lastPseq, re
 
 export function readGap(reader: ByteReader): GapRecord {
   return { producer: reader.varint(), firstPseq: reader.varint(), lastPseq: reader.varint(), reason: reader.text() };
-}
-
-/** The whole context of a producer, so that decoding can start here. */
-export function writeKeyframe(writer: ByteWriter, context: ProducerContext): void {
-  writer.varint(context.index);
-  writer.varint(context.pseq);
-  writer.zigzag(context.time);
-  writer.varint(context.hlc);
-  writer.zigzag(context.stamp);
-  const { learnedTemplates, learnedNames } = context.vocabulary;
-  writer.varint(learnedTemplates.length);
-  for (const { type, keys } of learnedTemplates) {
-    writer.text(type);
-    writer.varint(keys.length);
-    for (const key of keys) writer.text(key);
-  }
-  writer.varint(learnedNames.length);
-  for (const name of learnedNames) writer.text(name);
-  writer.byte(context.state.size > 0 ? 1 : 0);
-  if (context.state.size === 0) return;
-  writer.varint(context.state.size);
-  for (const { key, value, editEnd, followsClock } of context.state.entries()) {
-    writer.text(key);
-    encodeValue(writer, value);
-    writer.varint(editEnd);
-    writer.byte(followsClock ? 1 : 0);
-  }
-}
-
-/** The context that a keyframe record holds. `identify` gives the producer of an index, declared earlier. */
-export function readKeyframe(
-  reader: ByteReader,
-  profile: Profile,
-  identify: (index: number) => ProducerRecord | undefined,
-): ProducerContext {
-  const index = reader.varint();
-  const identity = identify(index) ?? reader.fail(`has a keyframe of undeclared producer ${index}`);
-  const context = new ProducerContext(profile, identity);
-  context.pseq = reader.varint();
-  context.time = reader.zigzag();
-  context.hlc = reader.varint();
-  context.stamp = reader.zigzag();
-  for (let count = reader.count(2); count > 0; count--) context.vocabulary.readNextTemplate(reader);
-  for (let count = reader.count(1); count > 0; count--) context.vocabulary.readNextName(reader);
-  if (readFlag(reader)) context.state.restore(readStateEntries(reader), context.stamp);
-  return context;
-}
-
-function readStateEntries(reader: ByteReader): StateEntry[] {
-  const count = reader.count(4);
-  if (count > LIMITS.stateKeys) {
-    reader.fail(`has a keyframe of ${count} state keys, more than ${LIMITS.stateKeys},`);
-  }
-  const entries = new Map<string, StateEntry>();
-  for (let i = 0; i < count; i++) {
-    const key = reader.text();
-    if (isForbiddenKey(key)) reader.fail(`has the state key ${key}, which is not allowed,`);
-    if (entries.has(key)) reader.fail('has the same state key twice');
-    const value = decodeValue(reader);
-    entries.set(key, { key, value, editEnd: reader.varint(), followsClock: readFlag(reader) });
-  }
-  return [...entries.values()];
-}
-
-function readFlag(reader: ByteReader): boolean {
-  const flag = reader.byte();
-  return flag < 2 ? flag === 1 : reader.fail(`has a flag of ${flag}`);
 }

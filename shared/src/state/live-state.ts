@@ -1,4 +1,4 @@
-import { type Crc32, crc32 as portableCrc32 } from '../bytes/crc32.ts';
+import { type Crc32, crc32 as portableCrc32, textCrc32 } from '../bytes/crc32.ts';
 import { GametapeError } from '../errors.ts';
 import type { DeltaOp, State, StateChange, TextChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
@@ -14,7 +14,6 @@ const PIECED_TEXT = 512;
 const MICROSECONDS = 1_000_000;
 /** Clock keys are exact up to here: 71 years in microseconds. */
 const MAX_CLOCK = 2 ** 51;
-const encoder = new TextEncoder();
 
 /** One key of a keyframe in a block: its value, where its last edit ended, whether it follows the clock. */
 export interface StateEntry {
@@ -28,14 +27,18 @@ export interface StateEntry {
 interface Undo {
   readonly key: string;
   readonly slot: Slot | undefined;
-  readonly text?: {
-    readonly buffer: TextBuffer;
-    readonly at: number;
-    readonly inserted: number;
-    readonly removed: string;
-  };
+  readonly text:
+    | {
+        readonly buffer: TextBuffer;
+        readonly at: number;
+        readonly inserted: number;
+        readonly removed: string;
+      }
+    | undefined;
   /** For a key that was deleted: the keys behind it. */
-  readonly behind?: readonly string[];
+  readonly behind: readonly string[] | undefined;
+  /** Of the op before: a list without an array, as most deltas have one op or two. */
+  readonly before: Undo | undefined;
 }
 
 /**
@@ -45,9 +48,13 @@ interface Undo {
 export class LiveState {
   readonly #clockKeys: ReadonlySet<string>;
   #slots = new Map<string, Slot>();
+  /** The keys as canonical JSON has them; made when it is needed, until a key comes or goes. */
+  #order: readonly { key: string; json: string }[] | undefined;
   #bytes = 0;
   #stamp = 0;
   #stay = 0;
+  /** Of the delta that is being applied, once it has a nested change. */
+  #nested: NestedEditor | undefined;
 
   constructor(profile: Profile) {
     this.#clockKeys = profile.clockKeys;
@@ -121,9 +128,20 @@ export class LiveState {
     }
   }
 
-  /** CRC-32 of the canonical JSON (DELTA.md). */
+  /** CRC-32 of the canonical JSON (DELTA.md). Of texts in pieces only those edited since the last time are read. */
   hash(crc32: Crc32 = portableCrc32): number {
-    return crc32(encoder.encode(canonicalJson(this.toJson())));
+    let crc = 0;
+    let json = '{';
+    this.#order ??= [...this.#slots.keys()].sort().map((key) => ({ key, json: `${JSON.stringify(key)}:` }));
+    for (const { key, json: name } of this.#order) {
+      const slot = this.#slots.get(key) as Slot;
+      json += json === '{' ? name : `,${name}`;
+      if (slot.value instanceof TextBuffer) {
+        crc = slot.value.hash(crc32, textCrc32(`${json}"`, crc32, crc).crc);
+        json = '"';
+      } else json += canonicalJson(this.#valueOf(slot));
+    }
+    return textCrc32(`${json}}`, crc32, crc).crc;
   }
 
   /** Puts back what `entries` gave, as of `stamp`. */
@@ -131,7 +149,8 @@ export class LiveState {
     this.#clear(stamp);
     for (const { key, value, editEnd, followsClock } of entries) {
       const anchor = followsClock && this.#clockKeys.has(key) ? this.#anchor(value) : undefined;
-      this.#put(key, { value, ...weigh(value), editEnd, anchor });
+      const { weight, nodes } = weigh(value);
+      this.#put(key, this.#slots.get(key), { value, weight, nodes, editEnd, anchor });
     }
   }
 
@@ -146,22 +165,24 @@ export class LiveState {
       this.#applyKeyframe(change.entries, stamp, check);
       return;
     }
-    const before = { stamp: this.#stamp, stay: this.#stay, bytes: this.#bytes };
-    const undos: Undo[] = [];
+    const stampBefore = this.#stamp;
+    const stayBefore = this.#stay;
+    const bytesBefore = this.#bytes;
+    let undo: Undo | undefined;
     this.stamp = stamp;
+    this.#nested = undefined;
     try {
-      const nested = new NestedEditor();
-      for (const op of change.ops) undos.push(this.#applyOp(op, nested));
+      for (const op of change.ops) undo = this.#applyOp(op, undo);
       checkSize(this.#bytes, this.#slots.size);
       if (change.check !== undefined && change.check !== this.hash(crc32)) {
         throw new GametapeError('BAD_DELTA', 'the state does not have the hash that its delta names');
       }
       check?.();
     } catch (error) {
-      for (const undo of undos.reverse()) this.#undo(undo);
-      this.#stamp = before.stamp;
-      this.#stay = before.stay;
-      this.#bytes = before.bytes;
+      for (; undo; undo = undo.before) this.#undo(undo);
+      this.#stamp = stampBefore;
+      this.#stay = stayBefore;
+      this.#bytes = bytesBefore;
       throw error;
     }
   }
@@ -184,17 +205,14 @@ export class LiveState {
     this.#clear(stamp);
     for (const [index, [key, value]] of entries.entries()) {
       const weight = weights[index] as (typeof weights)[number];
-      this.#put(key, {
-        value,
-        ...weight,
-        editEnd: 0,
-        anchor: this.#clockKeys.has(key) ? this.#anchor(value) : undefined,
-      });
+      const anchor = this.#clockKeys.has(key) ? this.#anchor(value) : undefined;
+      this.#put(key, this.#slots.get(key), { value, weight: weight.weight, nodes: weight.nodes, editEnd: 0, anchor });
     }
     try {
       check?.();
     } catch (error) {
       this.#slots = before.slots;
+      this.#order = undefined;
       this.#bytes = before.bytes;
       this.#stamp = before.stamp;
       this.#stay = before.stay;
@@ -202,94 +220,109 @@ export class LiveState {
     }
   }
 
-  #applyOp(op: DeltaOp, nested: NestedEditor): Undo {
+  /** Makes one change, or none by throwing. @returns how to take it back, and those before it */
+  #applyOp(op: DeltaOp, before: Undo | undefined): Undo {
     const { key } = op;
     const slot = this.#slots.get(key);
     switch (op.op) {
-      case 'set':
+      case 'set': {
         checkStateKey(key);
-        this.#put(key, { value: op.value, ...weigh(op.value), editEnd: 0, anchor: undefined });
-        return { key, slot };
+        const { weight, nodes } = weigh(op.value);
+        this.#put(key, slot, { value: op.value, weight, nodes, editEnd: 0, anchor: undefined });
+        break;
+      }
       case 'delete':
         if (!slot) throw misfit(key, 'a key that is there', slot);
-        return this.#delete(key, slot);
+        return this.#delete(key, slot, before);
       case 'splice':
-        return this.#splice(key, slot, op);
+        return this.#splice(slot, op, before);
       case 'add':
-        this.#add(key, slot, op.by);
-        return { key, slot };
-      case 'nest': {
-        const value = slot?.value;
-        if (!slot || typeof value !== 'object' || value === null || value instanceof TextBuffer) {
-          throw misfit(key, 'an array or a map', slot);
-        }
-        const edit = nested.apply(value, op.path, op.change, key);
-        const nodes = slot.nodes + edit.nodes;
-        if (nodes > LIMITS.nodes) {
-          throw new GametapeError('LIMIT_EXCEEDED', `state key ${key}: ${nodes} values, allowed are ${LIMITS.nodes}`);
-        }
-        this.#put(key, { value: edit.value, weight: slot.weight + edit.weight, nodes, editEnd: 0, anchor: undefined });
-        return { key, slot };
-      }
+        if (!slot) throw misfit(key, `${op.by.length} numbers`, slot);
+        this.#put(key, slot, this.#sum(key, slot, op.by));
+        break;
+      case 'nest':
+        this.#put(key, slot, this.#nest(op, slot));
+        break;
     }
+    return { key, slot, text: undefined, behind: undefined, before };
   }
 
-  #splice(key: string, slot: Slot | undefined, { at, remove, insert }: TextChange): Undo {
+  #splice(slot: Slot | undefined, { key, at, remove, insert }: DeltaOp & { op: 'splice' }, before?: Undo): Undo {
     const text = slot?.value;
     if (!slot || !isText(text)) throw misfit(key, 'a text', slot);
     if (at < 0 || at + remove > text.length) throw misfit(key, `a text of at least ${at + remove} code units`, slot);
-    if (!isBoundary(text, at) || !isBoundary(text, at + remove)) throw misfit(key, 'cuts between code points', slot);
+    if (!isBoundary(text, at) || (remove > 0 && !isBoundary(text, at + remove))) {
+      throw misfit(key, 'cuts between code points', slot);
+    }
     const weight = slot.weight + insert.length - remove;
     const editEnd = at + insert.length;
     if (typeof text === 'string' && text.length + insert.length <= PIECED_TEXT) {
       const value = text.slice(0, at) + insert + text.slice(at + remove);
-      this.#put(key, { value, weight, nodes: 1, editEnd, anchor: undefined });
-      return { key, slot };
+      this.#put(key, slot, { value, weight, nodes: 1, editEnd, anchor: undefined });
+      return { key, slot, text: undefined, behind: undefined, before };
     }
     const buffer = typeof text === 'string' ? new TextBuffer(text) : text;
     const removed = buffer.splice(at, remove, insert);
-    this.#put(key, { value: buffer, weight, nodes: 1, editEnd, anchor: undefined });
-    return { key, slot, text: { buffer, at, inserted: insert.length, removed } };
+    this.#put(key, slot, { value: buffer, weight, nodes: 1, editEnd, anchor: undefined });
+    return { key, slot, text: { buffer, at, inserted: insert.length, removed }, behind: undefined, before };
   }
 
-  #add(key: string, slot: Slot | undefined, by: readonly number[]): void {
-    if (!slot) throw misfit(key, `${by.length} numbers`, slot);
+  #sum(key: string, slot: Slot, by: readonly number[]): Slot {
     const { weight, nodes, editEnd } = slot;
     const before = this.#valueOf(slot);
-    let value: Json;
-    let anchor: Anchor | undefined;
     if (Array.isArray(before) && before.length === by.length) {
-      const sums: number[] = [];
-      for (let i = 0; i < by.length; i++) sums.push(sum(key, slot, before[i] as Json, by[i] as number));
-      value = sums;
-    } else if (typeof before === 'number' && by.length === 1) {
-      const number = by[0] as number;
-      if (this.#clockKeys.has(key)) {
-        value = (Math.round(before * MICROSECONDS) + number) / MICROSECONDS;
-        anchor = this.#anchor(value) ?? raise(misfit(key, 'a time', slot));
-      } else value = sum(key, slot, before, number);
-    } else throw misfit(key, `${by.length} numbers`, slot);
-    this.#put(key, { value, weight, nodes, editEnd, anchor });
+      const value: Json[] = before.slice();
+      for (let i = 0; i < by.length; i++) value[i] = sum(key, slot, value[i] as Json, by[i] as number);
+      return { value, weight, nodes, editEnd, anchor: undefined };
+    }
+    if (typeof before !== 'number' || by.length !== 1) throw misfit(key, `${by.length} numbers`, slot);
+    const number = by[0] as number;
+    if (!this.#clockKeys.has(key)) {
+      return { value: sum(key, slot, before, number), weight, nodes, editEnd, anchor: undefined };
+    }
+    const value = (Math.round(before * MICROSECONDS) + number) / MICROSECONDS;
+    const anchor = this.#anchor(value) ?? raise(misfit(key, 'a time', slot));
+    return { value, weight, nodes, editEnd, anchor };
+  }
+
+  #nest({ key, path, change }: DeltaOp & { op: 'nest' }, slot: Slot | undefined): Slot {
+    const value = slot?.value;
+    if (!slot || typeof value !== 'object' || value === null || value instanceof TextBuffer) {
+      throw misfit(key, 'an array or a map', slot);
+    }
+    this.#nested ??= new NestedEditor();
+    const edit = this.#nested.apply(value, path, change, key);
+    const nodes = slot.nodes + edit.nodes;
+    if (nodes > LIMITS.nodes) {
+      throw new GametapeError('LIMIT_EXCEEDED', `state key ${key}: ${nodes} values, allowed are ${LIMITS.nodes}`);
+    }
+    return { value: edit.value, weight: slot.weight + edit.weight, nodes, editEnd: 0, anchor: undefined };
   }
 
   /** A key that is set again keeps its place among the others. */
-  #put(key: string, slot: Slot): void {
-    this.#bytes += slot.weight - (this.#slots.get(key)?.weight ?? -key.length);
+  #put(key: string, before: Slot | undefined, slot: Slot): void {
+    if (before === undefined) {
+      this.#order = undefined;
+      this.#bytes += key.length;
+    } else this.#bytes -= before.weight;
+    this.#bytes += slot.weight;
     this.#slots.set(key, slot);
   }
 
-  #delete(key: string, slot: Slot): Undo {
+  #delete(key: string, slot: Slot, before: Undo | undefined): Undo {
     const keys = [...this.#slots.keys()];
     this.#slots.delete(key);
+    this.#order = undefined;
     this.#bytes -= slot.weight + key.length;
-    return { key, slot, behind: keys.slice(keys.indexOf(key) + 1) };
+    return { key, slot, text: undefined, behind: keys.slice(keys.indexOf(key) + 1), before };
   }
 
-  #undo({ key, slot, text, behind = [] }: Undo): void {
+  #undo({ key, slot, text, behind }: Undo): void {
+    this.#order = undefined;
     text?.buffer.splice(text.at, text.inserted, text.removed);
     if (slot) this.#slots.set(key, slot);
     else this.#slots.delete(key);
-    for (const later of behind) {
+    for (const later of behind ?? []) {
       const moved = this.#slots.get(later) as Slot;
       this.#slots.delete(later);
       this.#slots.set(later, moved);
@@ -298,6 +331,7 @@ export class LiveState {
 
   #clear(stamp: number): void {
     this.#slots.clear();
+    this.#order = undefined;
     this.#bytes = 0;
     this.stamp = stamp;
   }

@@ -2,6 +2,9 @@ import type { ByteReader } from '../bytes/byte-reader.ts';
 import { LIMITS } from '../limits.ts';
 import { isForbiddenKey, type Json } from './json.ts';
 
+const EMPTY_ARRAY = 0x90;
+const LONGEST_MAP_OR_ARRAY = 0x9f;
+
 /**
  * Reads one MessagePack value of the strict subset in DELTA.md (W11): lengths are checked before anything is allocated,
  * and depth, number of nodes, types, keys and UTF-8 are all limited. Fails through the reader.
@@ -9,6 +12,16 @@ import { isForbiddenKey, type Json } from './json.ts';
  * `maxNodes` is for values that are bounded by their bytes alone, such as the summary of a long recording.
  */
 export function decodeValue(reader: ByteReader, maxNodes: number = LIMITS.nodes): Json {
+  // What nearly every event is made of, without a decoder of its own: small numbers, short texts, empty arrays.
+  if (reader.left > 0 && maxNodes > 0) {
+    const tag = reader.peek();
+    if (tag < 0x80) return reader.byte();
+    if (tag === EMPTY_ARRAY) {
+      reader.byte();
+      return [];
+    }
+    if (tag > LONGEST_MAP_OR_ARRAY && tag < 0xc0) return reader.utf8(reader.byte() & 0x1f);
+  }
   return new ValueDecoder(reader, maxNodes).value(0);
 }
 
