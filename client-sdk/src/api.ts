@@ -165,6 +165,15 @@ export interface TapeCheckpoint {
   readonly eventIndex: number;
 }
 
+/** An event that one jumps to: joins and leaves, challenges, whatever the profile names. Time is play time in seconds. */
+export interface TapeMarker {
+  readonly type: string;
+  readonly player: string;
+  readonly time: number;
+  readonly seq: number;
+  readonly eventIndex: number;
+}
+
 /** Which events to read. Times are play time in seconds, `to` exclusive. */
 export interface EventFilter {
   readonly from?: number;
@@ -189,6 +198,7 @@ export interface Tape {
   readonly duration: number;
   readonly players: readonly PlayerSummary[];
   readonly checkpoints: readonly TapeCheckpoint[];
+  readonly markers: readonly TapeMarker[];
   /** Every event that any player recorded is here. */
   readonly complete: boolean;
   readonly eventCount: number;
@@ -196,6 +206,10 @@ export interface Tape {
   events(filter?: EventFilter): AsyncGenerator<TapeEvent>;
   /** Every player's state after all that happened up to and including `time`; past the end, the last. */
   statesAt(time: number): Promise<Map<string, State>>;
+  /** Every player's state at a checkpoint, the last of that name. @throws GametapeError `NOT_FOUND` for an unknown name. */
+  checkpoint(name: string): Promise<Map<string, State>>;
+  /** Looks for what was appended to a file still being written: true when there is more to read. */
+  refresh(): Promise<boolean>;
   /** One player's state at a time. @throws GametapeError `NOT_FOUND` for a player that had none yet. */
   stateAt(time: number, player: string): Promise<State>;
   close(): Promise<void>;

@@ -18,7 +18,7 @@ export function spectate(options: SpectateOptions): Promise<Live> {
   return spectateOn(BROWSER, options);
 }
 
-/** Opens a recording: a URL, a File or Blob, or bytes. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
+/** Opens a recording: a URL, a File or Blob, bytes, or a source of one's own. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
 export async function openRecording(source: TapeSource): Promise<Tape> {
   return openTape(await BROWSER.openSource(source), BROWSER.compression);
 }

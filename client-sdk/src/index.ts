@@ -1,4 +1,5 @@
 export { EventType, GametapeError, isGametapeError, type SessionSummary, type State } from '@gametape/shared';
 export type * from './api.ts';
+export { HttpSource, type HttpSourceOptions } from './platform/http-source.ts';
 export type { TapeSource } from './platform/platform.ts';
 export type { RecorderInput, RecorderOptions, RecorderOutcome } from './recorder.ts';

@@ -19,7 +19,7 @@ export function spectate(options: SpectateOptions): Promise<Live> {
   return spectateOn(NODE, options);
 }
 
-/** Opens a recording: a path, a URL, a Blob, or bytes. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
+/** Opens a recording: a path, a URL, a Blob, bytes, or a source of one's own. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
 export async function openRecording(source: TapeSource): Promise<Tape> {
   return openTape(await NODE.openSource(source), NODE.compression);
 }

@@ -2,26 +2,32 @@ import {
   type ByteSource,
   type Compression,
   GametapeError,
-  type LiveState,
-  PlayClock,
+  type PlayClock,
   type PlayerSummary,
   RecordingReader,
+  type SoughtBlock,
   type State,
   type TimelineEntry,
 } from '@gametape/shared';
-import type { EventFilter, Tape, TapeCheckpoint, TapeEvent } from './api.ts';
+import type { EventFilter, Tape, TapeCheckpoint, TapeEvent, TapeMarker } from './api.ts';
 import { toSeconds } from './producer.ts';
+import { secondsOf, TapeEvents } from './tape-events.ts';
+
+/** Half a microsecond, and as much again for what a division loses. */
+const ROUNDING_S = 1e-6;
 
 /** Opens a recording in two reads. @throws GametapeError `BAD_RECORDING`, `VERSION_UNKNOWN`, `DAMAGED`, `NOT_FOUND` */
 export async function openTape(source: ByteSource, compression: Compression): Promise<Tape> {
-  return new RecordingTape(await RecordingReader.open(source, compression));
+  return new RecordingTape(await RecordingReader.open(source, compression), compression);
 }
 
 class RecordingTape implements Tape {
   readonly #reader: RecordingReader;
+  readonly #compression: Compression;
 
-  constructor(reader: RecordingReader) {
+  constructor(reader: RecordingReader, compression: Compression) {
     this.#reader = reader;
+    this.#compression = compression;
   }
 
   get recordingId(): string {
@@ -60,57 +66,73 @@ class RecordingTape implements Tape {
   }
 
   get eventCount(): number {
-    return this.#reader.summary?.events ?? 0;
+    return this.#reader.blocks.reduce((sum, { events }) => sum + events, 0);
   }
 
-  async *events({
-    from = 0,
-    to = Number.POSITIVE_INFINITY,
-    player,
-    type,
-  }: EventFilter = {}): AsyncGenerator<TapeEvent> {
-    const clock = this.#clock();
+  get markers(): readonly TapeMarker[] {
+    const clock = this.#reader.playClock();
+    return this.#reader.markers.map(({ type, producer, time, seq, eventIndex }) => {
+      const player = this.#reader.producers.get(producer)?.player ?? '';
+      return { type, player, time: toSeconds(clock.playTime(time)), seq, eventIndex };
+    });
+  }
+
+  events(filter: EventFilter = {}): AsyncGenerator<TapeEvent> {
+    const { from = 0 } = filter;
+    const clock = this.#reader.playClock();
     const start = this.#blockAt(clock, (time) => time < from);
-    let index = this.#reader.blocks.slice(0, start).reduce((sum, block) => sum + block.events, 0);
-    for await (const { entry, body, context } of this.#reader.steps(start)) {
-      const { event } = body;
-      if (!event) continue;
-      if (!this.#reader.summary) clock.observe(entry.time, context.player, event);
-      const time = secondsOf(entry, clock);
-      if (time >= to) return;
-      const at = index++;
-      if (time < from || (player ?? context.player) !== context.player || (type ?? event.type) !== event.type) continue;
-      yield {
-        index: at,
-        seq: entry.seq,
-        time,
-        player: context.player,
-        type: event.type,
-        data: event.data,
-        get state() {
-          return context.state.toJson();
-        },
-      };
-    }
+    return new TapeEvents({
+      filter,
+      blocks: this.#reader.replayBlocks(start),
+      index: this.#reader.blocks.slice(0, start).reduce((sum, block) => sum + block.events, 0),
+      clock,
+      compression: this.#compression,
+    });
+  }
+
+  async refresh(): Promise<boolean> {
+    return await this.#reader.refresh();
   }
 
   async statesAt(time: number): Promise<Map<string, State>> {
-    const clock = this.#clock();
-    const states = new Map<string, LiveState>();
-    const isDue = (entry: TimelineEntry) => secondsOf(entry, clock) <= time;
-    for await (const block of this.#reader.replayBlocks(this.#blockAt(clock, (start) => start <= time))) {
-      // A player's later instance, still empty here, must not hide the state of the one before.
-      for (const { player, state } of block.contexts.values()) if (state.size > 0) states.set(player, state);
-      let due = 0;
-      for (const { entry, body, context } of block.steps(isDue)) {
-        if (body.event && !this.#reader.summary) clock.observe(entry.time, context.player, body.event);
-        states.set(context.player, context.state);
-        due++;
-      }
-      if (due < block.content.entries.length) break;
+    const clock = this.#reader.playClock();
+    // Exact timestamps of imports may lie a rounding before the microsecond that the index knows.
+    const start = this.#blockAt(clock, (first) => first <= time + ROUNDING_S);
+    return await this.#statesWhere((entry) => secondsOf(entry, clock) <= time, start);
+  }
+
+  async checkpoint(name: string): Promise<Map<string, State>> {
+    const found = this.#reader.checkpoints.findLast((checkpoint) => checkpoint.name === name);
+    if (!found) {
+      const names = [...new Set(this.#reader.checkpoints.map((checkpoint) => checkpoint.name))].join(', ');
+      throw new GametapeError('NOT_FOUND', `checkpoint ${name}: not there; the checkpoints are ${names || 'none'}`);
     }
-    const known = [...states].filter(([, state]) => state.size > 0);
-    return new Map(known.map(([player, state]) => [player, state.toJson()]));
+    const { blocks } = this.#reader;
+    for (
+      let block = Math.max(
+        0,
+        blocks.findLastIndex(({ firstTime }) => firstTime <= found.time),
+      );
+      ;
+      block--
+    ) {
+      let isPassed = false;
+      const { contexts } = await this.#reader.seek(block, ({ seq, time }) => {
+        if (isPassed || time > found.time) return false;
+        isPassed = seq === found.seq;
+        return true;
+      });
+      // Several blocks may begin at that very time: it is in one of them, or in the one before.
+      if (isPassed || block === 0 || (blocks[block]?.firstTime ?? 0) < found.time) return statesOf(contexts);
+    }
+  }
+
+  /** The states after all entries that are due: of the block given, or of the one before where none of it is. */
+  async #statesWhere(isDue: (entry: TimelineEntry) => boolean, block: number): Promise<Map<string, State>> {
+    if (this.#reader.blocks.length === 0) return new Map();
+    const { contexts, due } = await this.#reader.seek(block, isDue);
+    if (due === 0 && block > 0) return await this.#statesWhere(isDue, block - 1);
+    return statesOf(contexts);
   }
 
   async stateAt(time: number, player: string): Promise<State> {
@@ -124,14 +146,8 @@ class RecordingTape implements Tape {
     await this.#reader.source.close?.();
   }
 
-  /** Knows every pause of a finished recording; of an unfinished one it has to be told them as they pass. */
-  #clock(): PlayClock {
-    return this.#reader.summary ? this.#reader.playClock() : new PlayClock();
-  }
-
-  /** The last block whose first play time, in seconds, may come first; the first of all in an unfinished file. */
+  /** The last block whose first play time, in seconds, may come first. */
   #blockAt(clock: PlayClock, mayComeFirst: (seconds: number) => boolean): number {
-    if (!this.#reader.summary) return 0;
     let at = 0;
     for (const [index, { firstTime }] of this.#reader.blocks.entries()) {
       if (!mayComeFirst(toSeconds(clock.playTime(firstTime)))) break;
@@ -141,6 +157,8 @@ class RecordingTape implements Tape {
   }
 }
 
-function secondsOf({ time, exact }: TimelineEntry, clock: PlayClock): number {
-  return exact ?? toSeconds(clock.playTime(time));
+/** A player's later instance, still empty here, must not hide the state of the one before. */
+function statesOf(contexts: SoughtBlock['contexts']): Map<string, State> {
+  const known = [...contexts.values()].filter(({ state }) => state.size > 0);
+  return new Map(known.map(({ player, state }) => [player, state.toJson()]));
 }

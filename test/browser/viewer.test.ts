@@ -1,28 +1,17 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type Session } from '@gametape/client-sdk';
 import { startRelay } from '@gametape/server';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { launchChromium, withoutChromium } from '../support/chromium.ts';
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const ARGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 /** Limit of every wait, in milliseconds. */
 const LIMIT_MS = 10_000;
-const isSkipped = !CHROMIUM && process.env.CI !== 'true';
-if (isSkipped) console.warn('SKIPPED: the viewer in a browser: no chromium in /usr/bin (apt-get install chromium)');
-
 type Relay = Awaited<ReturnType<typeof startRelay>>;
 
-describe.skipIf(isSkipped)('the viewer', () => {
+describe.skipIf(withoutChromium('the viewer'))('the viewer', () => {
   let dataDir: string;
   let relay: Relay;
   let browser: Browser;
@@ -33,8 +22,7 @@ describe.skipIf(isSkipped)('the viewer', () => {
   beforeAll(async () => {
     dataDir = mkdtempSync(join(tmpdir(), 'gametape-viewer-'));
     relay = await startRelay({ port: 0, host: '127.0.0.1', dataDir });
-    if (!CHROMIUM) throw new Error('no chromium in /usr/bin: apt-get install chromium');
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ARGS });
+    browser = await launchChromium();
   }, 60_000);
 
   afterAll(async () => {

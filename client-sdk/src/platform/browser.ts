@@ -1,5 +1,5 @@
-import { BytesSource, PORTABLE_COMPRESSION } from '@gametape/shared';
-import { BlobSource } from './bytes-source.ts';
+import { PORTABLE_COMPRESSION } from '@gametape/shared';
+import { openHere } from './bytes-source.ts';
 import { HttpSource } from './http-source.ts';
 import type { Platform, Socket } from './platform.ts';
 
@@ -8,8 +8,5 @@ export const BROWSER: Platform = {
   now: () => performance.now() * 1_000,
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol) as Socket,
-  openSource: async (source) => {
-    if (source instanceof Uint8Array) return new BytesSource(source);
-    return typeof source === 'string' ? new HttpSource(source) : new BlobSource(source);
-  },
+  openSource: async (source) => (typeof source === 'string' ? new HttpSource(source) : openHere(source)),
 };

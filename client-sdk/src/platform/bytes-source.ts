@@ -1,7 +1,14 @@
-import type { ByteSource } from '@gametape/shared';
+import { type ByteSource, BytesSource } from '@gametape/shared';
+import type { TapeSource } from './platform.ts';
+
+/** What to read from what is in memory, or can be read already. */
+export function openHere(source: Exclude<TapeSource, string>): ByteSource {
+  if (source instanceof Uint8Array) return new BytesSource(source);
+  return source instanceof Blob ? new BlobSource(source) : source;
+}
 
 /** A file the user chose, or any other Blob. */
-export class BlobSource implements ByteSource {
+class BlobSource implements ByteSource {
   readonly name: string;
   readonly #blob: Blob;
 

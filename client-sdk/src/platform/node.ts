@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
-import { type ByteSource, BytesSource, type Compression, GametapeError } from '@gametape/shared';
+import { type ByteSource, type Compression, GametapeError } from '@gametape/shared';
 import { WebSocket } from 'ws';
-import { BlobSource } from './bytes-source.ts';
+import { openHere } from './bytes-source.ts';
 import { HttpSource } from './http-source.ts';
 import type { Platform, Socket } from './platform.ts';
 
@@ -20,9 +20,8 @@ export const NODE: Platform = {
   // Node's own WebSocket inflates without a bound (CVE-2026-1526): `ws` does not negotiate compression here.
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol, { perMessageDeflate: false }) as unknown as Socket,
   openSource: async (source) => {
-    if (source instanceof Uint8Array) return new BytesSource(source);
-    if (typeof source !== 'string') return new BlobSource(source);
-    return /^https?:/.test(source) ? new HttpSource(source) : await FileSource.open(source);
+    if (typeof source !== 'string') return openHere(source);
+    return HttpSource.isUrl(source) ? new HttpSource(source) : await FileSource.open(source);
   },
 };
 

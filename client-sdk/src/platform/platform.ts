@@ -13,8 +13,8 @@ export interface Socket {
   close(code?: number, reason?: string): void;
 }
 
-/** What a recording can be opened from: a path (Node) or URL, a file the user chose, bytes. */
-export type TapeSource = string | Blob | Uint8Array;
+/** What a recording can be opened from: a path (Node) or URL, a file the user chose, bytes, or whatever can be read. */
+export type TapeSource = string | Blob | Uint8Array | ByteSource;
 
 /** All that the SDK needs of where it runs. */
 export interface Platform {
