@@ -2,6 +2,7 @@
 import gzip
 import json
 import os
+import pickle
 import random
 import sys
 
@@ -86,6 +87,61 @@ def generate(folder, first, count):
         seed.export_json(recording, os.path.join(folder, f"{number}.json"))
 
 
+def export_binary(recording, path, protocol):
+    """BinaryFormat.export as the Python versions do it that have this protocol as their default."""
+    dumps = pickle.dumps
+    seed.pickle.dumps = lambda value: dumps(value, protocol)
+    try:
+        seed.BinaryFormat.export(recording, path)
+    finally:
+        seed.pickle.dumps = dumps
+
+
+def binary(folder, first, count):
+    """Sessions as BinaryFormat, each protocol in turn, and the JSON of what the seed loads from those."""
+    for number in range(int(first), int(first) + int(count)):
+        path = os.path.join(folder, f"{number}.bin")
+        export_binary(session(random.Random(number)), path, number % 6)
+        seed.export_json(seed.BinaryFormat.import_from(path), os.path.join(folder, f"{number}.json"))
+
+
+def real(trace, path, limit):
+    """The first edits of a real session."""
+    with gzip.open(trace, "rt", encoding="utf-8") as file:
+        document = json.load(file)
+    new = state(random.Random(1), "writer")
+    new.current_code = document.get("startContent", "")
+    recording = seed.Recording(player_id="writer", challenge_id="real", created_at=1700000000.5)
+    patches = [patch for change in document["txns"] for patch in change["patches"]]
+    for index, (at, removed, inserted) in enumerate(patches[: int(limit)]):
+        new = seed.GameState.from_dict(json.loads(json.dumps(new.to_dict())))
+        new.current_code = new.current_code[:at] + inserted + new.current_code[at + removed:]
+        new.session_duration = index * 0.1
+        event = seed.GameEvent(seed.EventType.KEYSTROKE, "writer", {"char": inserted or "Backspace", "modifiers": []})
+        recording.events.append(seed.RecordedEvent(timestamp=index * 0.1, event=event, game_state=new))
+        if index % 500 == 499:
+            recording.checkpoints[f"at {index}"] = index
+    recording.duration = len(recording.events) * 0.1
+    seed.BinaryFormat.export(recording, f"{path}.bin")
+    seed.export_json(seed.BinaryFormat.import_from(f"{path}.bin"), f"{path}.json")
+
+
+def values(folder, expressions):
+    """For each expression a session whose event 0 has that value at data.x, in protocols 2 to 5, with JSON where there is any."""
+    for number, expression in enumerate(json.loads(expressions)):
+        data = {"x": eval(expression, {"seed": seed, "old": state(random.Random(1), "p")})}
+        event = seed.GameEvent(seed.EventType.KEYSTROKE, "p", data)
+        recording = seed.Recording(events=[seed.RecordedEvent(0.5, event, state(random.Random(1), "p"))])
+        for protocol in range(2, 6):
+            export_binary(recording, os.path.join(folder, f"{number}-{protocol}.bin"), protocol)
+        try:
+            text = json.dumps(recording.to_dict())
+        except (TypeError, ValueError):
+            continue
+        with open(os.path.join(folder, f"{number}.json"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+
 def load(path):
     return seed.load_compressed(path) if path.endswith(".gz") else seed.import_json(path)
 
@@ -120,4 +176,5 @@ def compress(states):
         print(json.dumps([compressor.compress(seed.GameState.from_dict(one)) for one in json.load(file)]))
 
 
-{"generate": generate, "check": check, "same": same, "compress": compress}[sys.argv[2]](*sys.argv[3:])
+VERBS = [generate, binary, real, values, check, same, compress]
+{verb.__name__: verb for verb in VERBS}[sys.argv[2]](*sys.argv[3:])

@@ -12,8 +12,10 @@ export function hasSeed(): boolean {
   return missing === undefined;
 }
 
+type SeedVerb = 'generate' | 'binary' | 'real' | 'values' | 'check' | 'same' | 'compress';
+
 /** Runs a verb of seed-side.py and returns what it printed. */
-export function askSeed(verb: 'generate' | 'check' | 'same' | 'compress', ...args: string[]): string {
+export function askSeed(verb: SeedVerb, ...args: string[]): string {
   return execFileSync('python3', ['-B', SCRIPT, SEED_DIR, verb, ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 });
 }
 
