@@ -7,6 +7,8 @@ export type { Logger } from './log.ts';
 export { NODE_COMPRESSION } from './node-compression.ts';
 export { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
 export { type FinalizeJob, finalize } from './recording/finalize.ts';
+export { type DiffOptions, diffRecordings, type RecordingDiff } from './recording/recording-diff.ts';
+export { type RecordingStats, recordingStats, type StatsOptions } from './recording/recording-stats.ts';
 export { RecordingStore } from './recording/recording-store.ts';
 export { timelineOrder } from './recording/timeline-order.ts';
 export { type VerifyReport, verifyRecording } from './recording/verify.ts';

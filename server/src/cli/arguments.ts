@@ -1,4 +1,9 @@
 import { InvalidArgumentError } from 'commander';
+import type { CutPoint } from '../recording/cut-recording.ts';
+
+/** What the help says of a FILE argument. */
+export const FILE_HELP =
+  'path or URL of a .lmsp, .lmsp.gz, .json, .ndjson or the seed\'s binary format; "-" is standard input';
 
 /** Parsers for the values of options; commander puts the option's name in front of what they throw. */
 
@@ -8,6 +13,16 @@ export function parseSeconds(text: string): number {
     throw new InvalidArgumentError(`Expected seconds from 0, such as 12.5.`);
   }
   return seconds;
+}
+
+/** Seconds, or `@name` for a checkpoint. */
+export function parseCutPoint(text: string): CutPoint {
+  if (text.startsWith('@') && text.length > 1) return { checkpoint: text.slice(1) };
+  const seconds = Number(text);
+  if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
+    throw new InvalidArgumentError('Expected seconds from 0, such as 12.5, or a checkpoint, such as @start.');
+  }
+  return { seconds };
 }
 
 export function parseCount(text: string): number {

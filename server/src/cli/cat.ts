@@ -1,7 +1,7 @@
 import { GametapeError, type Json, type JsonObject, type State } from '@gametape/shared';
 import { lmspEvents } from '@gametape/shared/lmsp';
 import type { Command } from 'commander';
-import { parseSeconds } from './arguments.ts';
+import { FILE_HELP, parseSeconds } from './arguments.ts';
 import { openRecordingFile, type RecordingFile } from './recording-file.ts';
 import { paintData, print } from './terminal.ts';
 
@@ -37,7 +37,7 @@ export function addCat(program: Command): void {
     .command('cat')
     .summary('the events of a recording, one a line')
     .description('Prints the events of a recording in the order of its timeline, one a line.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .option('--json', 'one JSON object a line')
     .option('--player <id>', 'only what this player did')
     .option('--type <type>', 'only events of this type, such as keystroke')

@@ -3,34 +3,53 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { GametapeError, isGametapeError, startsWithMagic } from '@gametape/shared';
+import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
+import { metered } from './progress.ts';
+import { CSV_START } from './to-csv.ts';
 
-/** Formats that a recording can be in. `lmsp` is the binary one, the others are text. */
-export type FileFormat = 'lmsp' | 'lmsp.gz' | 'json' | 'ndjson';
-export const FILE_FORMATS = ['lmsp', 'lmsp.gz', 'json', 'ndjson'] as const satisfies readonly FileFormat[];
+/** Formats that hold a whole recording, and can be written. `lmsp` is the binary one, the others are text. */
+export type RecordingFormat = 'lmsp' | 'lmsp.gz' | 'json' | 'ndjson';
+/** Formats that a recording is read from. `pickle` is version 1 of the seed's BinaryFormat, which Python wrote. */
+export type FileFormat = RecordingFormat | 'pickle';
+/** Tables of the events: for other programs, never read again. */
+export type TableFormat = 'csv' | 'parquet';
+export type OutputFormat = RecordingFormat | TableFormat;
+const RECORDING_FORMATS = ['lmsp', 'lmsp.gz', 'json', 'ndjson'] as const satisfies readonly RecordingFormat[];
+const TABLE_FORMATS = ['csv', 'parquet'] as const satisfies readonly TableFormat[];
+export const OUTPUT_FORMATS = [...RECORDING_FORMATS, ...TABLE_FORMATS] as const;
 
 /** What a file is, told by its first bytes. */
 export interface RecognisedFile {
   readonly format: FileFormat;
   readonly isGzip: boolean;
-  /** The first part of a text, unzipped; empty for the binary format. */
+  /** The first part of a text, unzipped; empty for what is no text. */
   readonly start: string;
 }
 
 const HEAD_BYTES = 16;
 const TEXT_START_BYTES = 64 * 1024;
-const PICKLE_PROTOCOL = 0x80;
+const PARQUET_MAGIC = 'PAR1';
 
-/** By content first, by name second. @throws GametapeError `NOT_FOUND`, `VERSION_UNKNOWN`, `FORMAT_UNKNOWN`, `BAD_RECORDING` */
+/** By content first, by name second. @throws GametapeError `NOT_FOUND`, `FORMAT_UNKNOWN`, `BAD_RECORDING` */
 export async function recogniseFile(path: string, name = path): Promise<RecognisedFile> {
   const head = await readHead(path, name);
   if (head.length === 0) throw new GametapeError('BAD_RECORDING', `${name}: the file is empty`);
   if (startsWithMagic(head)) {
-    refusePickle(head, name);
-    return { format: 'lmsp', isGzip: false, start: '' };
+    // Damage of one bit makes no 1 of the 2 that stands there.
+    const isPickle =
+      head.length >= 8 && new DataView(head.buffer, head.byteOffset).getUint32(4, true) === PICKLE_VERSION;
+    return { format: isPickle ? 'pickle' : 'lmsp', isGzip: false, start: '' };
   }
   const isGzip = head[0] === 0x1f && head[1] === 0x8b;
   const start = await readStart(path, isGzip, name);
-  const format = textFormat(start, isGzip) ?? formatOfName(name);
+  const asked = formatOfName(name);
+  const content = textFormat(start, isGzip);
+  if (content === undefined && (isTable(asked) || start.startsWith(PARQUET_MAGIC) || start.startsWith(CSV_START))) {
+    throw new GametapeError('FORMAT_UNKNOWN', `${name}: expected a recording, found a table of its events`, {
+      hint: 'Tables (.csv, .parquet) leave out what a recording needs: convert from the recording that it was made of.',
+    });
+  }
+  const format = content ?? (isTable(asked) ? undefined : asked);
   if (format !== undefined && !(isGzip && format === 'lmsp')) return { format, isGzip, start };
   const inside = isGzip ? 'in this gzip file ' : '';
   const found = start.startsWith('LMSP') ? 'a gzipped .lmsp file: unzip it' : JSON.stringify(start.slice(0, 16));
@@ -38,14 +57,23 @@ export async function recogniseFile(path: string, name = path): Promise<Recognis
 }
 
 /** The format that a name asks for, or undefined. */
-export function formatOfName(name: string): FileFormat | undefined {
+export function formatOfName(name: string): OutputFormat | undefined {
   const lower = name.toLowerCase();
-  return FILE_FORMATS.find((format) => lower.endsWith(`.${format}`));
+  return OUTPUT_FORMATS.find((format) => lower.endsWith(`.${format}`));
+}
+
+export function isTable(format: OutputFormat | undefined): format is TableFormat {
+  return TABLE_FORMATS.some((table) => table === format);
 }
 
 /** The bytes of a text file, unzipped if need be. @throws GametapeError `DAMAGED` for a gzip file that is not whole. */
-export async function* readPlain(path: string, isGzip: boolean, name = path): AsyncGenerator<Uint8Array> {
-  const file = createReadStream(path, { highWaterMark: 256 * 1024 });
+export async function* readPlain(
+  path: string,
+  isGzip: boolean,
+  name = path,
+  onRead: (bytes: number) => void = () => {},
+): AsyncGenerator<Uint8Array> {
+  const file = metered(createReadStream(path, { highWaterMark: 256 * 1024 }), onRead);
   if (!isGzip) {
     yield* file;
     return;
@@ -81,18 +109,6 @@ async function readHead(path: string, name: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
-}
-
-/** Version 1 of the magic is the seed's pickle: reading one would run whatever it says. */
-function refusePickle(head: Uint8Array, name: string): void {
-  if (head.length < 13 || head[4] !== 1 || head[12] !== PICKLE_PROTOCOL) return;
-  throw new GametapeError(
-    'VERSION_UNKNOWN',
-    `${name}: expected version 2 of the format, found version 1 (Python pickle)`,
-    {
-      hint: 'Load it with the Python that wrote it, and save it with save_compressed: gametape reads .lmsp.gz.',
-    },
-  );
 }
 
 async function readStart(path: string, isGzip: boolean, name: string): Promise<string> {

@@ -1,6 +1,8 @@
 import type { Json } from '@gametape/shared';
 import type { Command } from 'commander';
+import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
 import { type RecordingInfo, recordingInfo } from '../recording/recording-info.ts';
+import { FILE_HELP } from './arguments.ts';
 import { countThrough } from './count-through.ts';
 import { openRecordingFile, type RecordingFile } from './recording-file.ts';
 import { paintData, printLine, say } from './terminal.ts';
@@ -9,14 +11,15 @@ const EXAMPLES = `
 Examples:
   gametape info session.lmsp
   gametape info session.lmsp.gz --json
-  curl -s http://127.0.0.1:7600/v1/recordings/ID.lmsp | gametape info -`;
+  gametape info http://127.0.0.1:7600/v1/recordings/ID.lmsp
+  zstd -dc session.lmsp.zst | gametape info -`;
 
 export function addInfo(program: Command): void {
   program
     .command('info')
     .summary('what a recording holds, from its index alone')
     .description('Says what a recording holds: players, checkpoints, length, and whether it is complete.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .option('--json', 'one JSON object on stdout')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, { json }: { json?: true }) => {
@@ -36,7 +39,8 @@ export function addInfo(program: Command): void {
 async function describeFile({ format, bytes, reader }: RecordingFile): Promise<RecordingInfo> {
   const isCanonical = format === 'json' || format === 'lmsp.gz';
   const info = recordingInfo(reader);
-  const version = isCanonical ? textOf(reader.meta.lmsp?.version) : info.version;
+  const own = isCanonical ? textOf(reader.meta.lmsp?.version) : info.version;
+  const version = format === 'pickle' ? PICKLE_VERSION : own;
   const counts = info.finished ? undefined : await countThrough(reader);
   return { ...info, ...counts, format, version, bytes };
 }

@@ -3,10 +3,16 @@ import { Command } from 'commander';
 import { addBots } from './bots.ts';
 import { addCat } from './cat.ts';
 import { addConvert } from './convert.ts';
+import { addCut } from './cut.ts';
 import { addDev } from './dev.ts';
+import { addDiff } from './diff.ts';
 import { addInfo } from './info.ts';
+import { addMerge } from './merge.ts';
+import { addRecover } from './recover.ts';
+import { addRedact } from './redact.ts';
 import { addServe } from './serve.ts';
 import { addState } from './state.ts';
+import { addStats } from './stats.ts';
 import { addVerify } from './verify.ts';
 
 const EXAMPLES = `
@@ -15,6 +21,7 @@ Examples:
   gametape serve --data ./data             a relay
   gametape info session.lmsp               what a recording holds
   gametape verify session.lmsp             prove that it is what was recorded
+  gametape recover broken.lmsp -o new.lmsp what is intact of a damaged recording
   gametape <verb> --help                   how a verb is used
 
 Exit codes: 0 ok, 1 failed, 2 usage, 3 done with losses, 4 not allowed, 5 damaged or different, 130 interrupted.
@@ -30,7 +37,11 @@ export function makeProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  for (const add of [addDev, addServe, addBots, addInfo, addVerify, addCat, addState, addConvert]) add(program);
+  for (const add of [
+    ...[addDev, addServe, addBots, addInfo, addVerify, addRecover, addCat, addState, addStats, addDiff],
+    ...[addConvert, addCut, addMerge, addRedact],
+  ])
+    add(program);
   return program;
 }
 

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import { mkdtemp, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import { openRecording, type Tape } from '@gametape/client-sdk';
+import { HttpSource, openRecording, type Tape } from '@gametape/client-sdk';
 import {
   type ByteSink,
-  type ByteSource,
   BytesSink,
   BytesSource,
   isGametapeError,
@@ -19,12 +16,15 @@ import {
 import { importLmsp, importNdjson } from '@gametape/shared/lmsp';
 import { FileSource } from '../file-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
+import { importPickle } from '../pickle/import-pickle.ts';
 import { type FileFormat, type RecognisedFile, readPlain, recogniseFile } from './file-format.ts';
-import { onKilled } from './interruption.ts';
+import { MeteredSource, withProgress } from './progress.ts';
+import { openRemote, type RemoteFile, spoolUrl } from './remote-file.ts';
+import { type SpooledFile, spoolStdin } from './spool.ts';
 
 /** A FILE argument, wherever it comes from. Close it. */
 export interface InputFile extends RecognisedFile {
-  /** What to call it: its path, or `<stdin>`. */
+  /** What to call it: its path or URL, or `<stdin>`. */
   readonly name: string;
   /** Where its bytes are. */
   readonly path: string;
@@ -39,26 +39,39 @@ export interface RecordingFile {
   /** Length of the file as it is. */
   readonly bytes: number;
   readonly reader: RecordingReader;
+  /** What `reader` reads from; `onRead` of it says how far that is. */
+  readonly source: MeteredSource;
   /** What had to be left out of it, in readable lines. */
   readonly losses: readonly string[];
   tape(): Promise<Tape>;
   close(): Promise<void>;
 }
 
-/** `-` is standard input: it is put into a temporary file, because a recording is not read from front to back. */
+/**
+ * For what reads all of a file. Standard input (`-`) and what is at a URL are put into a temporary file, because a recording is
+ * not read from front to back.
+ */
 export async function openInput(path: string): Promise<InputFile> {
-  if (path === '-') return spoolStdin();
+  if (path === '-') return recogniseSpooled(await spoolStdin(), '<stdin>');
+  if (HttpSource.isUrl(path)) return recogniseSpooled(await spoolUrl(path), path);
   const recognised = await recogniseFile(path);
   return { ...recognised, name: path, path, bytes: (await stat(path)).size, close: () => {} };
 }
 
 /**
- * Opens a file of any format for reading. A text is imported into a recording in memory, which is as small as its `.lmsp`.
+ * Opens a file of any format for reading. A `.lmsp` at a URL is read by range requests: two to open, one to seek (R2). A text is imported into a recording in memory, which is as small as its `.lmsp`.
  *
  * @throws GametapeError naming the file and what is wrong where
  */
 export async function openRecordingFile(path: string): Promise<RecordingFile> {
-  const input = await openInput(path);
+  if (!HttpSource.isUrl(path)) return openInputRecording(await openInput(path));
+  const remote = await openRemote(path);
+  if (remote.file) return openInputRecording(await recogniseSpooled(remote.file, path));
+  return openRanges(remote);
+}
+
+/** The same for a file that is here. Closes it when it is closed, or cannot be opened. */
+export async function openInputRecording(input: InputFile): Promise<RecordingFile> {
   try {
     return input.format === 'lmsp' ? await openBinary(input) : await openText(input);
   } catch (error) {
@@ -67,18 +80,22 @@ export async function openRecordingFile(path: string): Promise<RecordingFile> {
   }
 }
 
-/** Writes what a text file holds to `sink` as `.lmsp`. Resolves with what had to be left out. */
+/** Writes what a text file, or one of version 1, holds to `sink` as `.lmsp`. Resolves with what had to be left out. */
 export async function importText(input: InputFile, sink: ByteSink): Promise<readonly string[]> {
   const { name, path, isGzip, format } = input;
   const options = { recordingId: await identify(input), compression: NODE_COMPRESSION };
-  const open = () => readPlain(path, isGzip, name);
+  // The canonical JSON is read twice: what describes it may come last.
+  const passes = format === 'ndjson' ? 1 : 2;
   try {
-    if (format === 'ndjson') {
-      const { torn } = await importNdjson(open(), sink, options);
-      return torn === undefined ? [] : [`${name}: ${torn}`];
-    }
-    await importLmsp(open, sink, options);
-    return [];
+    return await withProgress('Reading', passes * input.bytes, async (advance) => {
+      const open = () => readPlain(path, isGzip, name, advance);
+      if (format === 'ndjson') {
+        const { torn } = await importNdjson(open(), sink, options);
+        return torn === undefined ? [] : [`${name}: ${torn}`];
+      }
+      await (format === 'pickle' ? importPickle(open, sink, options) : importLmsp(open, sink, options));
+      return [];
+    });
   } catch (error) {
     if (isGametapeError(error) && error.message.startsWith(name)) throw error;
     throw located(name, error);
@@ -86,19 +103,17 @@ export async function importText(input: InputFile, sink: ByteSink): Promise<read
 }
 
 async function openBinary(input: InputFile): Promise<RecordingFile> {
-  const source = await FileSource.open(input.path);
+  const file = await FileSource.open(input.path);
   try {
-    const reader = await RecordingReader.open(named(source, input.name), NODE_COMPRESSION);
+    const source = new MeteredSource(file, { name: input.name });
+    const reader = await RecordingReader.open(source, NODE_COMPRESSION);
     const close = async () => {
-      await source.close();
+      await file.close();
       input.close();
     };
-    const losses = reader.summary
-      ? []
-      : [`${input.name}: the recording was never finished; what follows its last whole block is lost`];
-    return { ...input, reader, losses, tape: () => openRecording(input.path), close };
+    return { ...input, reader, source, losses: lossesOf(reader), tape: () => openRecording(input.path), close };
   } catch (error) {
-    await source.close();
+    await file.close();
     throw error;
   }
 }
@@ -107,26 +122,34 @@ async function openText(input: InputFile): Promise<RecordingFile> {
   const sink = new BytesSink();
   const losses = await importText(input, sink);
   const bytes = sink.bytes();
-  const reader = await RecordingReader.open(new BytesSource(bytes, input.name), NODE_COMPRESSION);
-  return { ...input, reader, losses, tape: () => openRecording(bytes), close: async () => input.close() };
+  const source = new MeteredSource(new BytesSource(bytes, input.name));
+  const reader = await RecordingReader.open(source, NODE_COMPRESSION);
+  return { ...input, reader, source, losses, tape: () => openRecording(bytes), close: async () => input.close() };
 }
 
-async function spoolStdin(): Promise<InputFile> {
-  const name = '<stdin>';
-  const directory = await mkdtemp(join(tmpdir(), 'gametape-'));
-  const remove = () => rmSync(directory, { recursive: true, force: true });
-  const forget = onKilled(remove);
-  const close = () => {
-    forget();
-    remove();
-  };
+async function openRanges({ source: ranges, bytes, close }: RemoteFile): Promise<RecordingFile> {
   try {
-    const path = join(directory, 'stdin');
-    await pipeline(process.stdin, createWriteStream(path));
-    const recognised = await recogniseFile(path, name);
-    return { ...recognised, name, path, bytes: (await stat(path)).size, close };
+    const source = new MeteredSource(ranges);
+    const reader = await RecordingReader.open(source, NODE_COMPRESSION);
+    // A tape of it shares what is known of the file already; closing that must not close this.
+    const tape = () => openRecording(new MeteredSource(ranges));
+    return { name: ranges.name, format: 'lmsp', bytes, reader, source, losses: lossesOf(reader), tape, close };
   } catch (error) {
-    close();
+    await close();
+    throw error;
+  }
+}
+
+function lossesOf({ summary, source }: RecordingReader): readonly string[] {
+  if (summary) return [];
+  return [`${source.name}: the recording was never finished; what follows its last whole block is lost`];
+}
+
+async function recogniseSpooled(file: SpooledFile, name: string): Promise<InputFile> {
+  try {
+    return { ...(await recogniseFile(file.path, name)), ...file, name };
+  } catch (error) {
+    file.close();
     throw error;
   }
 }
@@ -148,9 +171,4 @@ function isRecordingId(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-function named(source: FileSource, name: string): ByteSource {
-  if (source.name === name) return source;
-  return { name, size: () => source.size(), read: (offset, length) => source.read(offset, length) };
 }

@@ -1,6 +1,6 @@
 import type { State } from '@gametape/shared';
 import type { Command } from 'commander';
-import { parseSeconds } from './arguments.ts';
+import { FILE_HELP, parseSeconds } from './arguments.ts';
 import { openRecordingFile } from './recording-file.ts';
 import { paintData, printLine } from './terminal.ts';
 
@@ -20,7 +20,7 @@ export function addState(program: Command): void {
     .command('state')
     .summary('the state of the players at a time')
     .description('Prints the state of every player, or of one, at a play time. Past the end it is the last.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .requiredOption('--at <seconds>', 'play time', parseSeconds)
     .option('--player <id>', 'only the state of this player')
     .option('--json', 'one JSON object: a map from players to states, or the state of the player')

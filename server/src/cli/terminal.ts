@@ -33,8 +33,8 @@ export function paintData(style: Style, text: string): string {
 
 /** A line of stderr that is written over and over; nothing at all where stderr is no terminal. */
 export class ProgressLine {
-  readonly #isShown = process.stderr.isTTY === true;
-  #shownAt = 0;
+  readonly #isShown = process.stderr.isTTY === true && process.env.TERM !== 'dumb';
+  #shownAt = Number.NEGATIVE_INFINITY;
 
   /** `text` is only asked for when it is time to show it. */
   update(text: () => string): void {
@@ -46,7 +46,7 @@ export class ProgressLine {
   /** Takes the line away, so that what follows starts a new one. */
   clear(): void {
     if (this.#isShown && this.#shownAt > 0) process.stderr.write(CLEAR_LINE);
-    this.#shownAt = 0;
+    this.#shownAt = Number.NEGATIVE_INFINITY;
   }
 }
 

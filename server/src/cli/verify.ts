@@ -1,8 +1,10 @@
-import { BytesSink, BytesSource, isGametapeError } from '@gametape/shared';
+import { type ByteSource, BytesSink, BytesSource, isGametapeError } from '@gametape/shared';
 import type { Command } from 'commander';
 import { FileSource } from '../file-source.ts';
 import { type VerifyReport, verifyRecording } from '../recording/verify.ts';
+import { FILE_HELP } from './arguments.ts';
 import { ExitCode } from './exit-code.ts';
+import { MeteredSource, withProgress } from './progress.ts';
 import { type InputFile, importText, openInput } from './recording-file.ts';
 import { paintData, printLine } from './terminal.ts';
 
@@ -18,7 +20,7 @@ export function addVerify(program: Command): void {
     .command('verify')
     .summary('prove that a recording is what was recorded')
     .description('Re-reads everything: checksums, the chain of blocks, order, every delta and state hash.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .option('--json', 'one JSON object on stdout')
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, { json }: { json?: true }) => {
@@ -37,7 +39,7 @@ export function addVerify(program: Command): void {
 async function verifyBinary({ path, name }: InputFile): Promise<VerifyReport> {
   const source = await FileSource.open(path);
   try {
-    return { ...(await verifyRecording(source)), file: name };
+    return { ...(await verifyShown(source)), file: name };
   } finally {
     await source.close();
   }
@@ -48,7 +50,7 @@ async function verifyText(input: InputFile): Promise<VerifyReport> {
   const sink = new BytesSink();
   try {
     const losses = await importText(input, sink);
-    const report = await verifyRecording(new BytesSource(sink.bytes(), input.name));
+    const report = await verifyShown(new BytesSource(sink.bytes(), input.name));
     const problems = losses.map((message) => ({ code: 'DAMAGED' as const, where: 'end', message }));
     const isIntact = report.intact && problems.length === 0;
     return { ...report, bytes: input.bytes, intact: isIntact, problems: [...problems, ...report.problems] };
@@ -63,6 +65,12 @@ async function verifyText(input: InputFile): Promise<VerifyReport> {
       problems: [{ code: error.code, where: 'file', message }],
     };
   }
+}
+
+async function verifyShown(source: ByteSource): Promise<VerifyReport> {
+  return withProgress('Verifying', await source.size(), (advance) =>
+    verifyRecording(new MeteredSource(source, { onRead: advance })),
+  );
 }
 
 const UNREADABLE: VerifyReport = {

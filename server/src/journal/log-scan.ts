@@ -4,12 +4,16 @@ import {
   type ByteSource,
   type Compression,
   decodeBlockHeader,
+  GametapeError,
+  isBlockHeader,
   isGametapeError,
   linkOf,
   SYNC_MARKER,
 } from '@gametape/shared';
 
 const SEARCH_BYTES = 64 * 1024;
+/** Beyond four times the bytes scanned, this much may be read for blocks that turn out to be none. */
+const WASTE_BYTES = 4 * 1024 * 1024;
 
 export type Scanned = ScannedBlock | ScannedDamage;
 
@@ -36,30 +40,19 @@ export interface ScannedDamage {
 
 /**
  * All that lies between `from` and `end`, in order: intact blocks, and what is between them (J6). After damage it goes
- * on at the next sync marker that starts an intact block.
+ * on at the next sync marker that starts an intact block; where the header of the damaged block is intact, and another
+ * follows where it says it ends, nothing inside of it is taken for a block.
  *
- * @throws GametapeError `VERSION_UNKNOWN` for an intact block of a later version: that is no damage.
+ * @throws GametapeError `VERSION_UNKNOWN` for an intact block of a later version: that is no damage; `DAMAGED` for a file
+ *   made to be scanned for ever: block headers that are intact, over and over, about bytes that are not.
  */
-export async function* scanLog(
+export function scanLog(
   source: ByteSource,
   from: number,
   end: number,
   compression: Compression,
 ): AsyncGenerator<Scanned> {
-  let at = from;
-  while (at < end) {
-    const found = await blockAt(source, at, end, compression);
-    if ('kind' in found) {
-      yield found;
-      at += linkOf(found.header).length;
-      continue;
-    }
-    const next = await nextBlock(source, at + 1, end, compression);
-    const isTail = next === undefined;
-    const { isTorn, ...fault } = found;
-    yield { kind: 'damage', offset: at, length: (next ?? end) - at, isTail, isTorn: isTail && isTorn, ...fault };
-    at = next ?? end;
-  }
+  return new LogScan(source, end, compression).run(from);
 }
 
 interface Fault {
@@ -68,50 +61,89 @@ interface Fault {
   readonly header?: BlockHeader;
 }
 
-async function blockAt(
-  source: ByteSource,
-  offset: number,
-  end: number,
-  compression: Compression,
-): Promise<ScannedBlock | Fault> {
-  const start = await source.read(offset, Math.min(BLOCK_HEADER_BYTES, end - offset));
-  if (start.length < BLOCK_HEADER_BYTES) return { reason: 'the block header is cut off', isTorn: mayBeTorn(start) };
-  let header: BlockHeader;
-  try {
-    header = decodeBlockHeader(start, 0, compression);
-  } catch (error) {
-    if (!isGametapeError(error, 'DAMAGED')) throw error;
-    return { reason: error.message, isTorn: isZero(start) };
-  }
-  if (offset + linkOf(header).length > end) return { reason: 'the block is cut off', isTorn: true, header };
-  const stored = await source.read(offset + BLOCK_HEADER_BYTES, header.storedLength);
-  if (compression.crc32(stored) !== header.storedCrc) {
-    return { reason: 'the block does not have the crc that its header names', isTorn: false, header };
-  }
-  return { kind: 'block', offset, header, stored };
-}
+class LogScan {
+  readonly #source: ByteSource;
+  readonly #end: number;
+  readonly #compression: Compression;
+  #wasteLeft = WASTE_BYTES;
 
-/** Offset of the first intact block at or after `from`. */
-async function nextBlock(
-  source: ByteSource,
-  from: number,
-  end: number,
-  compression: Compression,
-): Promise<number | undefined> {
-  let at = from;
-  while (at + BLOCK_HEADER_BYTES <= end) {
-    const bytes = await source.read(at, Math.min(SEARCH_BYTES, end - at));
-    const found = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(SYNC_MARKER);
-    if (found < 0) {
-      // The marker may lie across the end of what was read.
-      at += Math.max(1, bytes.length - SYNC_MARKER.length + 1);
-      continue;
-    }
-    at += found;
-    if ('kind' in (await blockAt(source, at, end, compression))) return at;
-    at++;
+  constructor(source: ByteSource, end: number, compression: Compression) {
+    this.#source = source;
+    this.#end = end;
+    this.#compression = compression;
   }
-  return undefined;
+
+  async *run(from: number): AsyncGenerator<Scanned> {
+    const end = this.#end;
+    this.#wasteLeft += 4 * Math.max(0, end - from);
+    let at = from;
+    while (at < end) {
+      const found = await this.#blockAt(at);
+      if ('kind' in found) {
+        yield found;
+        at += linkOf(found.header).length;
+        continue;
+      }
+      const next = await this.#nextAfter(at, found);
+      const isTail = next === undefined;
+      const { isTorn, ...fault } = found;
+      yield { kind: 'damage', offset: at, length: (next ?? end) - at, isTail, isTorn: isTail && isTorn, ...fault };
+      at = next ?? end;
+    }
+  }
+
+  async #blockAt(offset: number): Promise<ScannedBlock | Fault> {
+    const start = await this.#source.read(offset, Math.min(BLOCK_HEADER_BYTES, this.#end - offset));
+    if (start.length < BLOCK_HEADER_BYTES) return { reason: 'the block header is cut off', isTorn: mayBeTorn(start) };
+    let header: BlockHeader;
+    try {
+      header = decodeBlockHeader(start, 0, this.#compression);
+    } catch (error) {
+      if (!isGametapeError(error, 'DAMAGED')) throw error;
+      return { reason: error.message, isTorn: isZero(start) };
+    }
+    if (offset + linkOf(header).length > this.#end) return { reason: 'the block is cut off', isTorn: true, header };
+    const stored = await this.#source.read(offset + BLOCK_HEADER_BYTES, header.storedLength);
+    if (stored.length < header.storedLength || this.#compression.crc32(stored) !== header.storedCrc) {
+      this.#waste(stored.length);
+      return { reason: 'the block does not have the crc that its header names', isTorn: false, header };
+    }
+    return { kind: 'block', offset, header, stored };
+  }
+
+  async #nextAfter(offset: number, { header }: Fault): Promise<number | undefined> {
+    const behind = header && offset + linkOf(header).length;
+    if (behind !== undefined && behind < this.#end && (await this.#blockAt(behind)).header) return behind;
+    return this.#nextBlock(offset + 1);
+  }
+
+  /** Offset of the first intact block at or after `from`. */
+  async #nextBlock(from: number): Promise<number | undefined> {
+    let at = from;
+    while (at + BLOCK_HEADER_BYTES <= this.#end) {
+      const bytes = await this.#source.read(at, Math.min(SEARCH_BYTES, this.#end - at));
+      const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      let found = view.indexOf(SYNC_MARKER);
+      // Markers are looked at where they are: a file may consist of nothing else.
+      while (found >= 0 && found + BLOCK_HEADER_BYTES <= view.length) {
+        if (isBlockHeader(view, found, this.#compression) && 'kind' in (await this.#blockAt(at + found)))
+          return at + found;
+        found = view.indexOf(SYNC_MARKER, found + 1);
+      }
+      if (at + view.length >= this.#end) return undefined;
+      // A marker, or its header, may lie across the end of what was read.
+      at += found >= 0 ? found : Math.max(1, view.length - SYNC_MARKER.length + 1);
+    }
+    return undefined;
+  }
+
+  #waste(bytes: number): void {
+    this.#wasteLeft -= bytes;
+    if (this.#wasteLeft >= 0) return;
+    const hint = 'No accident damages a file like this. Recover what is before it from a copy that is cut off there.';
+    const message = `${this.#source.name}: too many block headers that are intact about blocks that are not`;
+    throw new GametapeError('DAMAGED', message, { hint });
+  }
 }
 
 function mayBeTorn(start: Uint8Array): boolean {

@@ -12,6 +12,7 @@ import {
   decodeBlockHeader,
   FILE_HEADER_BYTES,
   FOOTER_BYTES,
+  type GapRecord,
   isGametapeError,
   NO_BLOCK,
   type ProducerContext,
@@ -19,6 +20,8 @@ import {
   type TimelineEntry,
   type TimelineStep,
 } from '@gametape/shared';
+import { checkDigest } from './digest-check.ts';
+import { type ChainEnd, passIndexes } from './passed-indexes.ts';
 import type { Problems } from './problems.ts';
 import { SummaryCheck } from './summary-check.ts';
 
@@ -60,6 +63,7 @@ export class ReplayCheck {
     let end = FILE_HEADER_BYTES;
     for (const [index, row] of blocks.entries()) {
       const where = `block ${index} at byte ${row.offset}`;
+      if (row.offset > end) ({ offset: end, link } = await this.#passIndexes({ offset: end, link }, row.offset));
       if (row.offset !== end) this.#problems.add(where, `expected it at byte ${end}, where the one before ends`);
       end = row.offset + row.length;
       try {
@@ -67,14 +71,16 @@ export class ReplayCheck {
         if (block) this.#checkBlock(block, { row, where, link });
       } catch (error) {
         if (!isGametapeError(error)) throw error;
-        this.#problems.add(where, this.#withoutPlace(error.message), error.code);
+        this.#problems.add(where, `${this.#withoutPlace(error.message)}; ${lostWith(row)}`, error.code);
         replay = this.#reader.replayBlocks(index + 1);
         this.#skip(row);
       }
       link = { length: row.length, headerCrc: row.headerCrc };
     }
     if (!this.#reader.summary) return;
+    ({ offset: end, link } = await this.#passIndexes({ offset: end, link }, this.#reader.bytes - FOOTER_BYTES - 1));
     await this.#checkIndexBlock(end, link);
+    await checkDigest(this.#reader, this.#problems, this.#compression);
     if (this.#isWhole && this.#carried) this.#finish(this.#carried);
   }
 
@@ -83,7 +89,9 @@ export class ReplayCheck {
     const fault = chainFault(header, link);
     if (fault) this.#problems.add(where, fault);
     this.#compareHeader(header, row, where);
-    this.#compareKeyframes(block, where);
+    const isLeap = this.#compareKeyframes(block, where);
+    // What is missing before it may have been pauses.
+    if (isLeap && content.clock) this.#summary.agree(header.firstTime, content.clock);
     for (const checkpoint of content.checkpoints) this.#compareCheckpoint(checkpoint, where);
     const eventsBefore = this.events;
     for (const step of block.steps()) this.#checkStep(step, contexts);
@@ -134,22 +142,46 @@ export class ReplayCheck {
     return next > last;
   }
 
-  /** A finished file's keyframes are what the replay came to: each block can be started from (R1). */
-  #compareKeyframes({ content }: BlockReplay, where: string): void {
-    for (const keyframe of content.keyframes) {
+  /**
+   * A finished file's keyframes are what the replay came to: each block can be started from (R1). True where a gap states
+   * that one is not, because something before the block is missing.
+   */
+  #compareKeyframes({ index, content }: BlockReplay, where: string): boolean {
+    const isMade = this.#reader.meta.source !== undefined;
+    let isLeap = false;
+    for (const keyframe of content.keyframes()) {
       const before = this.#carried?.get(keyframe.index);
-      if (!this.#carried) this.#pseqs.set(keyframe.index, keyframe.pseq);
-      if (!before) continue;
+      // What was made from parts starts where they do.
+      const mayStartHere = !this.#carried || index === 0 || isMade;
+      if (!before) {
+        isLeap ||= keyframe.pseq > 0 && this.#isStated(keyframe.index, 1, keyframe.pseq);
+        if (mayStartHere) this.#pseqs.set(keyframe.index, keyframe.pseq);
+        continue;
+      }
+      const hasSameWords =
+        before.vocabulary.learnedNames.length === keyframe.vocabulary.learnedNames.length &&
+        before.vocabulary.learnedTemplates.length === keyframe.vocabulary.learnedTemplates.length;
       const isSame =
         before.pseq === keyframe.pseq &&
         before.stamp === keyframe.stamp &&
-        before.vocabulary.learnedNames.length === keyframe.vocabulary.learnedNames.length &&
-        before.vocabulary.learnedTemplates.length === keyframe.vocabulary.learnedTemplates.length &&
+        (hasSameWords || isMade) &&
         this.#hash(before) === this.#hash(keyframe);
       this.statesChecked++;
-      if (!isSame)
+      if (this.#isLeap(before, keyframe)) {
+        isLeap = true;
+        this.#pseqs.set(keyframe.index, keyframe.pseq);
+      } else if (!isSame)
         this.#problems.add(where, `its keyframe of player ${keyframe.player} is not what the blocks before lead to`);
     }
+    return isLeap;
+  }
+
+  /** A producer goes on from elsewhere, and a gap says what is missing in between, if only of what the relay made. */
+  #isLeap(before: ProducerContext, { index, pseq }: ProducerContext): boolean {
+    const isGap = (gap: GapRecord) => gap.producer === index && gap.firstPseq === before.pseq + 1;
+    if (pseq < before.pseq) return false;
+    if (pseq === before.pseq) return this.#reader.gaps.some((gap) => isGap(gap) && gap.lastPseq === pseq);
+    return this.#isStated(index, before.pseq + 1, pseq);
   }
 
   #compareHeader(header: BlockHeader, row: BlockRow, where: string): void {
@@ -193,6 +225,16 @@ export class ReplayCheck {
     }
   }
 
+  async #passIndexes(end: ChainEnd, limit: number): Promise<ChainEnd> {
+    try {
+      return await passIndexes(this.#reader, end, { limit, problems: this.#problems, compression: this.#compression });
+    } catch (error) {
+      if (!isGametapeError(error)) throw error;
+      this.#problems.add(`byte ${end.offset}`, error.message, error.code);
+      return end;
+    }
+  }
+
   /** The index is the last block of the chain, and ends where the footer begins. */
   async #checkIndexBlock(offset: number, link: BlockLink): Promise<void> {
     const { source, bytes } = this.#reader;
@@ -233,4 +275,9 @@ export class ReplayCheck {
   #withoutPlace(message: string): string {
     return message.replace(`${this.#reader.source.name}: `, '').replace(/^block \d+ at byte \d+: /, '');
   }
+}
+
+function lostWith({ entries, firstSeq, firstTime, lastTime }: BlockRow): string {
+  const seconds = `seconds ${(firstTime / 1_000_000).toFixed(3)} to ${(lastTime / 1_000_000).toFixed(3)}`;
+  return `lost: ${entries} entries, events ${firstSeq} to ${firstSeq + entries - 1} ${seconds}`;
 }

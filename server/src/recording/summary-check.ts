@@ -1,4 +1,5 @@
 import {
+  type ClockRecord,
   type GameEvent,
   PlayClock,
   type PlayerSummary,
@@ -32,6 +33,11 @@ export class SummaryCheck {
     if (!event) return;
     count.events++;
     this.#clock.observe(entry.time, player, event);
+  }
+
+  /** Something was lost: from `time` on play time is what the block that begins there says. */
+  agree(time: number, { pausedUs, paused }: ClockRecord): void {
+    this.#clock.agree(time, pausedUs, paused);
   }
 
   /** To be called after a replay that left nothing out. */

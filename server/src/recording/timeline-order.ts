@@ -7,12 +7,12 @@ import { compareEntries, type TimelineEntry } from '@gametape/shared';
  *
  * @param blocks what each block says of itself: the lowest time inside, in microseconds
  */
-export async function* timelineOrder<Block extends { readonly firstTime: number }>(
+export async function* timelineOrder<Block extends { readonly firstTime: number }, Entry extends TimelineEntry>(
   blocks: readonly Block[],
-  read: (block: Block) => Promise<readonly TimelineEntry[]>,
-): AsyncGenerator<readonly TimelineEntry[]> {
+  read: (block: Block) => Promise<readonly Entry[]>,
+): AsyncGenerator<readonly Entry[]> {
   const inOrder = [...blocks].sort((a, b) => a.firstTime - b.firstTime);
-  let waiting: TimelineEntry[] = [];
+  let waiting: Entry[] = [];
   for (const [index, block] of inOrder.entries()) {
     // Both parts are nearly in order, which is what this sort is fast at.
     waiting = waiting.concat(await read(block)).sort(compareEntries);

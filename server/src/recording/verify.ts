@@ -1,6 +1,8 @@
 import {
+  BLOCK_HEADER_BYTES,
   type ByteSource,
   type Compression,
+  decodeBlockHeader,
   decodeFooter,
   encodeFileHeader,
   FILE_HEADER_BYTES,
@@ -9,11 +11,16 @@ import {
   GametapeError,
   isGametapeError,
   RecordingReader,
+  type RecordingSummary,
   startsWithMagic,
 } from '@gametape/shared';
+import { BufferedSource } from '../journal/buffered-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
+import { surveyBlocks } from './block-survey.ts';
 import { type Problem, Problems } from './problems.ts';
+import { findMeta } from './recovered-meta.ts';
 import { ReplayCheck } from './replay-check.ts';
+import { ResyncCheck } from './resync-check.ts';
 
 export interface VerifyReport {
   readonly file: string;
@@ -51,46 +58,85 @@ export async function verifyRecording(
 ): Promise<VerifyReport> {
   const problems = new Problems();
   const bytes = await source.size();
-  const reader = await openDamaged(source, problems, compression);
-  const replay = new ReplayCheck(reader, problems, compression);
-  const { summary, meta } = reader;
-  if (summary) await checkFooter(reader, problems, compression);
-  await replay.run();
+  const mended = await mendHeader(source, problems, compression);
+  const reader = await openDamaged(mended, problems, compression);
+  const replay = reader && new ReplayCheck(reader, problems, compression);
+  const summary = reader?.summary;
+  const footer = await readFooter(source, bytes, compression);
+  if (summary && footer) checkFooter(footer, summary, problems);
+  await replay?.run();
+  const further = summary ? undefined : await checkFurther(mended, reader, problems, compression);
+  const meta = reader?.meta ?? further?.meta;
   return {
     file: source.name,
-    recordingId: meta.recordingId,
-    room: meta.room,
+    recordingId: meta?.recordingId ?? null,
+    room: meta?.room ?? null,
     intact: problems.isEmpty,
-    finished: summary !== undefined,
+    finished: summary !== undefined && footer !== undefined,
     complete: summary?.complete ?? false,
     bytes,
-    blocks: reader.blocks.length,
-    entries: replay.entries,
-    events: replay.events,
-    checkpoints: reader.checkpoints.length,
-    statesChecked: replay.statesChecked,
+    blocks: (reader?.blocks.length ?? 0) + (further?.blocks ?? 0),
+    entries: (replay?.entries ?? 0) + (further?.entries ?? 0),
+    events: (replay?.events ?? 0) + (further?.events ?? 0),
+    checkpoints: (reader?.checkpoints.length ?? 0) + (further?.checkpoints ?? 0),
+    statesChecked: replay?.statesChecked ?? 0,
     problems: problems.list,
     moreProblems: problems.more,
   };
 }
 
-/** Opens a file as far as it can be read, and says why not further. */
-async function openDamaged(source: ByteSource, problems: Problems, compression: Compression): Promise<RecordingReader> {
-  const mended = await mendHeader(source, problems, compression);
+/**
+ * Opens a file as far as it can be read, and says why not further. Undefined where not even its first block is intact.
+ *
+ * @throws GametapeError `DAMAGED` where no block is
+ */
+async function openDamaged(
+  mended: ByteSource,
+  problems: Problems,
+  compression: Compression,
+): Promise<RecordingReader | undefined> {
   const size = await mended.size();
   try {
     const reader = await RecordingReader.open(mended, compression);
-    if (!reader.summary) reportUnfinished(reader, size, problems);
+    // The last index of a finished file says everything, also where the footer behind it is damaged.
+    if (reader.summary && !(await hasFooter(mended, size, compression))) problems.add('footer', NO_FOOTER);
     return reader;
   } catch (error) {
     if (!isGametapeError(error, 'DAMAGED')) throw error;
-    if (!(await hasFooter(mended, size, compression))) throw error;
+    if (!(await hasFooter(mended, size, compression))) return undefined;
     problems.add('index', withoutName(error.message, mended.name));
+  }
+  try {
     // Without its last byte a file has no footer: it is read as if it had never been finished.
-    const reader = await RecordingReader.open(new CutSource(mended, size - 1), compression);
-    return reader;
+    return await RecordingReader.open(new CutSource(mended, size - 1), compression);
+  } catch (error) {
+    if (!isGametapeError(error, 'DAMAGED')) throw error;
+    return undefined;
   }
 }
+
+/** Looks for intact blocks after those that can be read from the start, past any damage. */
+async function checkFurther(
+  mended: ByteSource,
+  reader: RecordingReader | undefined,
+  problems: Problems,
+  compression: Compression,
+): Promise<ResyncCheck> {
+  problems.add('footer', NO_FOOTER);
+  const size = await mended.size();
+  const source = new BufferedSource(
+    (await hasFooter(mended, size, compression)) ? new CutSource(mended, size - FOOTER_BYTES) : mended,
+  );
+  const last = reader?.blocks.at(-1);
+  const from = last ? last.offset + last.length : FILE_HEADER_BYTES;
+  const meta = reader?.meta ?? (await findMeta(source, await surveyBlocks(source, compression), compression, {})).meta;
+  const check = new ResyncCheck({ meta, producers: new Map(reader?.producers) }, problems, compression);
+  const header = last && decodeBlockHeader(await source.read(last.offset, BLOCK_HEADER_BYTES), 0, compression);
+  await check.run(source, from, header);
+  return check;
+}
+
+const NO_FOOTER = 'there is none that is intact: the recording was never finished, or its end is gone';
 
 /** The same file with a header as it should be, so that the rest of it can be verified too. */
 async function mendHeader(source: ByteSource, problems: Problems, compression: Compression): Promise<ByteSource> {
@@ -120,19 +166,8 @@ async function readFooter(source: ByteSource, size: number, compression: Compres
   return decodeFooter(await source.read(Math.max(0, size - FOOTER_BYTES), FOOTER_BYTES), compression);
 }
 
-function reportUnfinished(reader: RecordingReader, size: number, problems: Problems): void {
-  const last = reader.blocks.at(-1);
-  const end = last ? last.offset + last.length : FILE_HEADER_BYTES;
-  const blocks = `${reader.blocks.length} intact blocks before it`;
-  if (end < size) problems.add(`byte ${end}`, `the next ${size - end} bytes are no intact block; ${blocks}`);
-  problems.add('footer', 'there is none that is intact: the recording was never finished, or its end is gone');
-}
-
 /** What the footer says against what the index says. */
-async function checkFooter(reader: RecordingReader, problems: Problems, compression: Compression): Promise<void> {
-  const { summary } = reader;
-  const footer = await readFooter(reader.source, reader.bytes, compression);
-  if (!footer || !summary) return;
+function checkFooter(footer: Footer, summary: RecordingSummary, problems: Problems): void {
   if (footer.events !== summary.events) {
     problems.add('footer', `it says ${footer.events} events, the index says ${summary.events}`);
   }

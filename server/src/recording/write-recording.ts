@@ -3,11 +3,12 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { type GapRecord, RecordingReader, type RecordingSummary, RecordingWriter } from '@gametape/shared';
+import { RecordingReader, type RecordingSummary, RecordingWriter } from '@gametape/shared';
 import { FileSink, FileSource } from '../file-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import type { FinalizeJob } from './finalize.ts';
+import { GapQueue } from './gap-queue.ts';
 import { SealedRecording } from './sealed-recording.ts';
 
 /** Text is handed to zlib in pieces of this many code units: each one is a trip to another thread. */
@@ -68,26 +69,6 @@ async function copy(recording: SealedRecording, sink: FileSink, end: FinalizeJob
   }
   for (const gap of gaps.rest()) writer.addGap(gap);
   return await writer.finish({ ...end, expected: new Map(end.expected) });
-}
-
-/** Gaps, each given out with the first entry of its producer that comes after it. */
-class GapQueue {
-  readonly #waiting = new Map<number, GapRecord[]>();
-
-  constructor(gaps: readonly GapRecord[]) {
-    for (const gap of gaps) this.#waiting.set(gap.producer, [...(this.#waiting.get(gap.producer) ?? []), gap]);
-  }
-
-  passedBy({ producer, pseq }: { producer: number; pseq: number }): readonly GapRecord[] {
-    const waiting = this.#waiting.get(producer);
-    if (!waiting) return [];
-    const count = waiting.filter(({ lastPseq }) => lastPseq < pseq).length;
-    return waiting.splice(0, count);
-  }
-
-  rest(): readonly GapRecord[] {
-    return [...this.#waiting.values()].flat();
-  }
 }
 
 async function writeGzip(recordingPath: string, path: string): Promise<void> {

@@ -73,7 +73,7 @@ class Recovery {
     if (sealed) {
       this.#lastSealed = linkOf(header);
       // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
-      for (const keyframe of block.keyframes) this.#producer(keyframe.index).context = keyframe;
+      for (const keyframe of block.keyframes()) this.#producer(keyframe.index).context = keyframe;
     } else this.#sealAgain(block, declared, header.epoch);
     for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, sealed);
     for (const gap of block.gaps) this.#takeGap(gap);
