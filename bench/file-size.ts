@@ -9,7 +9,11 @@ import { lmspJson, ndjsonLines } from '@gametape/shared/lmsp';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { gzipSize, xzSize } from './support/compressed-size.ts';
 import { filePartsOf } from './support/file-parts.ts';
-import { number, printTable, ratio, verdict, warn } from './support/print.ts';
+import { mcapSizes } from './support/mcap-sizes.ts';
+import { peerEvents } from './support/peer-events.ts';
+import { number, printLine, printTable, ratio, verdict, warn } from './support/print.ts';
+import { rrwebSize } from './support/rrweb-size.ts';
+import { matchesPython, seedDeltaJson } from './support/seed-delta.ts';
 import { GAMETAPE, startRelayProcess } from './support/server-process.ts';
 import { typeOffline } from './support/trace-session.ts';
 import { loadTraces, type NamedTrace } from './support/traces.ts';
@@ -21,15 +25,18 @@ const GOALS: Readonly<Record<string, { perEvent: number; ofXz: number; seedTimes
   friendsforever: { perEvent: 6, ofXz: 0.6, seedTimes: 12 },
   rustcode: { perEvent: 12, ofXz: 1, seedTimes: 500 },
 };
+const OF_MCAP = 0.5;
 
 export const fileSize: Bench = {
   name: 'file-size',
-  about: "bytes of a recording, against the seed document's .lmsp.gz and NDJSON with edits",
+  about: "bytes of a recording, against the seed document's forms, NDJSON with edits, MCAP and rrweb's packer",
   run: async (options) => {
-    for (const trace of await loadTraces(options)) {
+    const traces = await loadTraces(options);
+    for (const trace of traces) {
       await measureOffline(trace);
       await measureRelayed(trace, options);
     }
+    await checkSeedDelta(traces);
   },
 };
 
@@ -42,13 +49,24 @@ async function measureOffline({ name, trace }: NamedTrace): Promise<void> {
   const goals = GOALS[name];
   const untimed = { ...trace, edits: trace.edits.map((edit) => ({ ...edit, timeMs: 0 })) };
   const rhythmic = await (await typeOffline([{ name, trace: untimed }])).toBytes();
-  const startedAt = performance.now();
-  const seed = await gzipSize(lmspJson(reader), SEED_LEVEL);
-  const seedS = (performance.now() - startedAt) / 1_000;
+  // Gigabytes of text each: in turns they would take twice as long.
+  const [seed, delta] = await Promise.all([
+    gzipSize(lmspJson(reader), SEED_LEVEL),
+    gzipSize(seedDeltaJson(reader), SEED_LEVEL),
+  ]);
   const gzip = await gzipSize(ndjsonLines(reader), 6);
   const xz = await xzSize(ndjsonLines(reader));
+  const peers = await peerEvents(reader);
+  const mcap = await mcapSizes(peers);
+  const smallest = mcap.best.reduce((best, size) => (size.bytes < best.bytes ? size : best));
   const per = (size: number) => number(size / events);
-  const peer = (size: number) => [number(size), per(size), ratio(bytes.length, size)];
+  const peer = (title: string, size: number, goal?: number) => [
+    title,
+    number(size),
+    per(size),
+    ratio(bytes.length, size),
+    goal === undefined ? '' : verdict(bytes.length / size, { atMost: goal }),
+  ];
   printTable(`${name}: ${number(trace.edits.length)} edits, ${number(events)} events, ${reader.blocks.length} blocks`, [
     ['', 'bytes', 'an event', 'ours / peer'],
     [
@@ -59,17 +77,14 @@ async function measureOffline({ name, trace }: NamedTrace): Promise<void> {
       goals ? verdict(bytes.length / events, { atMost: goals.perEvent }) : '',
     ],
     ['.lmsp, times of a lognormal typist', number(rhythmic.length), per(rhythmic.length)],
-    [`seed's .lmsp.gz, gzip -${SEED_LEVEL}`, ...peer(seed.compressed)],
-    ['NDJSON with edits, gzip -6', ...peer(gzip.compressed)],
-    ...(xz
-      ? [
-          [
-            'NDJSON with edits, xz -9',
-            ...peer(xz.compressed),
-            goals ? verdict(bytes.length / xz.compressed, { atMost: goals.ofXz }) : '',
-          ],
-        ]
-      : []),
+    peer('NDJSON with edits, gzip -6', gzip.compressed),
+    ...(xz ? [peer('NDJSON with edits, xz -9', xz.compressed, goals?.ofXz)] : []),
+    peer(mcap.usual.name, mcap.usual.bytes, OF_MCAP),
+    ...mcap.best.map((size) => peer(size.name, size.bytes, size === smallest ? OF_MCAP : undefined)),
+    peer(mcap.seekable.name, mcap.seekable.bytes),
+    peer("rrweb's packer, events one by one", rrwebSize(peers)),
+    peer(`seed's JSON, gzip -${SEED_LEVEL}`, seed.compressed),
+    peer(`seed's JSON, delta form, gzip -${SEED_LEVEL}`, delta.compressed),
   ]);
   if (!xz) warn('there is no xz binary: no xz -9 figure');
   printTable('against the seed', [
@@ -78,7 +93,8 @@ async function measureOffline({ name, trace }: NamedTrace): Promise<void> {
       number(seed.compressed / bytes.length),
       goals ? verdict(seed.compressed / bytes.length, { atLeast: goals.seedTimes }) : '',
     ],
-    ['its JSON before gzip', number(seed.raw), `written in ${number(seedS)} s`],
+    ['times smaller than its delta form', number(delta.compressed / bytes.length)],
+    ['its JSON before gzip, and its delta form', number(seed.raw), number(delta.raw)],
   ]);
   const parts = [...(await filePartsOf(source))].sort(([, a], [, b]) => b.deflated - a.deflated);
   printTable('by part (deflated alone: shares, not exact bytes)', [
@@ -122,4 +138,18 @@ async function measureRelayed({ name, path, trace }: NamedTrace, { limit }: Benc
     await relay.stop();
     await rm(home, { recursive: true, force: true });
   }
+}
+
+/** The delta form is made by our DeltaCompressor: on the shortest trace, the seed's own says whether it is the same. */
+async function checkSeedDelta(traces: readonly NamedTrace[]): Promise<void> {
+  const [shortest] = traces.toSorted((a, b) => a.trace.edits.length - b.trace.edits.length);
+  if (!shortest) return;
+  const bytes = await (await typeOffline([shortest])).toBytes();
+  const matches = await matchesPython(await RecordingReader.open(new BytesSource(bytes), NODE_COMPRESSION));
+  if (matches === undefined)
+    return warn("there is no python3 or no ../shared/seed: the seed's delta form is unchecked");
+  printLine();
+  printLine(
+    `The delta form of ${shortest.name} is ${matches ? '' : 'NOT '}byte for byte what the seed's Python makes.`,
+  );
 }

@@ -1,175 +1,112 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { openRecording } from '@gametape/client-sdk';
-import { NODE_COMPRESSION } from '@gametape/server';
-import { type ByteSource, BytesSource, RecordingReader } from '@gametape/shared';
-import { ndjsonLines } from '@gametape/shared/lmsp';
-import type { Bench } from './support/bench.ts';
-import { generatedSession } from './support/generated-session.ts';
-import { rewriteMemory } from './support/memory.ts';
+import { BytesSource } from '@gametape/shared';
+import { cpuSeconds, type Side } from './support/alternate.ts';
+import type { Bench, BenchOptions } from './support/bench.ts';
+import { longSession, PLAYERS } from './support/long-session.ts';
+import { openMcap, parsed, writeMcap } from './support/mcap-file.ts';
+import { bodiesByPlayer, editsByPlayer, inLayout } from './support/mcap-layouts.ts';
 import { writeTimeline } from './support/offline-room.ts';
+import { type EventLine, type PeerEvent, peerEvents } from './support/peer-events.ts';
 import { number, printLine, printTable, ratio, verdict } from './support/print.ts';
-import { seededRandom } from './support/private-parts.ts';
-import { median, percentile } from './support/statistics.ts';
+import { type Sample, sampleAt, sampleOf, timelineOf, titleOf } from './support/sample.ts';
+import { typeOffline } from './support/trace-session.ts';
+import { loadTraces } from './support/traces.ts';
 
-const PLAYERS = 8;
-/** What a typist of the traces' rhythm makes in about an hour. */
-const EDITS = 18_000;
 const ROUNDS = 5;
-const SEEKS = 500;
-const GOALS = { write: 300_000, read: 1_000_000, seekP99Ms: 5, openMs: 5, openReads: 2 };
+/** Events a CPU second. */
+const GOALS = { write: 300_000, read: 1_000_000 };
 
 export const readWrite: Bench = {
   name: 'read-write',
-  about: 'writing and reading an hour of eight players, against NDJSON with gzip',
-  run: async () => {
-    const home = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
-    try {
-      const room = await generatedSession(PLAYERS, EDITS);
-      const timeline = room.timeline();
-      const write = await timed(() => writeTimeline(timeline, room.producers));
-      const path = join(home, 'long.lmsp');
-      await writeFile(path, write.result);
-      await printThroughput(path, write.seconds, write.result);
-      await printSeeks(path, write.result);
-      const shorter = await (await generatedSession(PLAYERS, EDITS / 4)).toBytes();
-      const shorterPath = join(home, 'short.lmsp');
-      await writeFile(shorterPath, shorter);
-      await printMemory(shorterPath, path);
-    } finally {
-      await rm(home, { recursive: true, force: true });
+  about: 'events a second, writing and reading all of a recording, against MCAP and NDJSON with gzip',
+  run: async (options) => {
+    for await (const sample of samples(options)) {
+      const events = await peerEvents(sample.reader);
+      await printWrite(sample, events);
+      await printRead(sample, events);
     }
+    printLine();
+    printLine(
+      `  Medians of ${ROUNDS} rounds in turns, of CPU seconds. A write starts from what a session hands over: bodies for`,
+    );
+    printLine(
+      '  ours, objects for JSON; ours checks every delta, and so does its read. A read touches type and data of every',
+    );
+    printLine("  event; ours has the state at each as well, a peer's reader only has the edits.");
   },
 };
 
-async function printThroughput(path: string, writeS: number, bytes: Uint8Array): Promise<void> {
-  const reader = await RecordingReader.open(new BytesSource(bytes), NODE_COMPRESSION);
-  const lines: string[] = [];
-  for await (const line of ndjsonLines(reader)) lines.push(line);
-  const objects = lines.map((line) => JSON.parse(line) as object);
-  const events = objects.length - 1;
-  const peerWrite = await timed(() => gzipSync(objects.map((object) => `${JSON.stringify(object)}\n`).join('')));
-  const peerRead = await timed(() => {
-    let seen = 0;
-    for (const line of gunzipSync(peerWrite.result).toString('utf8').split('\n')) {
-      if (line !== '' && JSON.parse(line)) seen++;
-    }
-    return seen;
-  });
-  const read = await timed(async () => {
-    const tape = await openRecording(path);
-    let seen = 0;
-    for await (const { data } of tape.events()) if (data) seen++;
-    await tape.close();
-    return seen;
-  });
-  const rate = (seconds: number) => number(events / seconds);
-  printTable(
-    `${number(events)} events of ${PLAYERS} players, ${number(bytes.length)} bytes; medians of ${ROUNDS}, CPU seconds`,
-    [
-      ['events a second', 'ours', 'NDJSON + gzip -6', 'ours / peer'],
-      [
-        'write',
-        rate(writeS),
-        rate(peerWrite.seconds),
-        ratio(peerWrite.seconds, writeS),
-        verdict(events / writeS, { atLeast: GOALS.write }),
-      ],
-      [
-        'read',
-        rate(read.seconds),
-        rate(peerRead.seconds),
-        ratio(peerRead.seconds, read.seconds),
-        verdict(events / read.seconds, { atLeast: GOALS.read }),
-      ],
-      ['bytes', number(bytes.length), number(peerWrite.result.length), ratio(bytes.length, peerWrite.result.length)],
-    ],
-  );
-  printLine(
-    '  Both sides of a write start from what a session hands over; ours also checks every delta, and so does its read.',
-  );
+/** One at a time: the events of all would crowd the memory. */
+async function* samples(options: BenchOptions): AsyncGenerator<Sample> {
+  for (const trace of await loadTraces(options)) {
+    yield await sampleOf(trace.name, await (await typeOffline([trace])).toBytes());
+  }
+  yield await sampleAt(`an hour of ${PLAYERS} players`, await longSession());
 }
 
-async function printSeeks(path: string, bytes: Uint8Array): Promise<void> {
-  const random = seededRandom(1);
-  const tape = await openRecording(path);
-  const times: number[] = [];
-  for (let i = 0; i < SEEKS; i++) {
-    const at = random() * tape.duration;
-    const startedAt = performance.now();
-    await tape.statesAt(at);
-    times.push(performance.now() - startedAt);
-  }
+async function printWrite(sample: Sample, events: readonly PeerEvent[]): Promise<void> {
+  const timeline = await timelineOf(sample);
+  const producers = [...sample.reader.producers.values()];
+  const ours = { name: 'ours', run: () => writeTimeline(timeline, producers) };
+  const peers: Side[] = [
+    { name: 'MCAP, JSON', run: () => writeMcap(inLayout(events, editsByPlayer)) },
+    { name: 'MCAP, our bodies', run: () => writeMcap(inLayout(events, bodiesByPlayer)) },
+    { name: 'NDJSON, gzip -6', run: () => writeNdjson(events) },
+  ];
+  await printRates(`write ${titleOf(sample)}`, sample.events, [ours, ...peers], GOALS.write);
+}
+
+async function printRead(sample: Sample, events: readonly PeerEvent[]): Promise<void> {
+  const mcap = new BytesSource(await writeMcap(inLayout(events, editsByPlayer)));
+  const ndjson = writeNdjson(events);
+  const whole = (count: number, expected: number) => {
+    if (count !== expected) throw new Error(`${count} of ${expected} events were read`);
+  };
+  const sides: Side[] = [
+    { name: 'ours', run: async () => whole(await readOurs(sample.bytes), sample.events) },
+    { name: 'MCAP, JSON', run: async () => whole(await readMcap(mcap), sample.events) },
+    { name: 'NDJSON, gzip -6', run: () => whole(readNdjson(ndjson), sample.events) },
+  ];
+  await printRates(`read ${titleOf(sample)}`, sample.events, sides, GOALS.read);
+}
+
+async function printRates(title: string, events: number, sides: readonly Side[], goal: number): Promise<void> {
+  const seconds = await cpuSeconds(sides, ROUNDS);
+  const [ours = Number.NaN] = seconds.values();
+  const rows = [...seconds].map(([name, taken], index) => {
+    const compared = index === 0 ? '' : ratio(taken, ours);
+    return [name, number(events / taken), compared, index === 0 ? verdict(events / ours, { atLeast: goal }) : ''];
+  });
+  printTable(title, [['', 'events a second', 'ours / peer'], ...rows]);
+}
+
+async function readOurs(bytes: Uint8Array): Promise<number> {
+  const tape = await openRecording(bytes);
+  let count = 0;
+  for await (const { type, data } of tape.events()) if (type !== '' && data) count++;
   await tape.close();
-  const opens: number[] = [];
-  let reads = 0;
-  for (let i = 0; i < ROUNDS * 10; i++) {
-    const source = new CountingSource(bytes);
-    const startedAt = performance.now();
-    const reader = await RecordingReader.open(source, NODE_COMPRESSION);
-    if (!reader.summary) throw new Error('expected a finished recording');
-    opens.push(performance.now() - startedAt);
-    reads = source.reads;
-  }
-  const p99 = percentile(times, 0.99);
-  printTable('open and seek', [
-    ['', 'p50', 'p99'],
-    [
-      'statesAt a random time, all players, ms',
-      number(median(times)),
-      number(p99),
-      verdict(p99, { atMost: GOALS.seekP99Ms }),
-    ],
-    [
-      'open, players and checkpoints, ms',
-      number(median(opens)),
-      number(percentile(opens, 0.99)),
-      verdict(median(opens), { atMost: GOALS.openMs }),
-    ],
-    ['reads to open', number(reads), '', verdict(reads, { atMost: GOALS.openReads })],
-  ]);
+  return count;
 }
 
-async function printMemory(shorter: string, longer: string): Promise<void> {
-  const [short, long] = [await rewriteMemory(shorter), await rewriteMemory(longer)];
-  printTable('memory of a process that reads a file and writes it anew (R6)', [
-    ['', 'events', 'peak RSS, MiB'],
-    ['a quarter of it', number(short.events), number(short.peakMiB)],
-    ['all of it', number(long.events), number(long.peakMiB)],
-    ['times', number(long.events / short.events), number(long.peakMiB / short.peakMiB)],
-  ]);
+async function readMcap(source: BytesSource): Promise<number> {
+  let count = 0;
+  for await (const { data } of (await openMcap(source)).readMessages()) if (isEvent(parsed(data))) count++;
+  return count;
 }
 
-/** Median CPU seconds of some rounds: on a machine that others use too, the clock on the wall tells more about them. */
-async function timed<Result>(work: () => Result | Promise<Result>): Promise<{ result: Result; seconds: number }> {
-  const seconds: number[] = [];
-  let result = await work();
-  for (let round = 0; round < ROUNDS; round++) {
-    const before = process.cpuUsage();
-    result = await work();
-    const { user, system } = process.cpuUsage(before);
-    seconds.push((user + system) / 1_000_000);
-  }
-  return { result, seconds: median(seconds) };
+function writeNdjson(events: readonly PeerEvent[]): Uint8Array {
+  return gzipSync(events.map(({ time, player, line }) => `${JSON.stringify({ time, player, ...line })}\n`).join(''));
 }
 
-class CountingSource implements ByteSource {
-  readonly name = 'bytes';
-  reads = 0;
-  readonly #source: BytesSource;
-
-  constructor(bytes: Uint8Array) {
-    this.#source = new BytesSource(bytes);
+function readNdjson(bytes: Uint8Array): number {
+  let count = 0;
+  for (const text of gunzipSync(bytes).toString('utf8').split('\n')) {
+    if (text !== '' && isEvent(JSON.parse(text) as EventLine)) count++;
   }
+  return count;
+}
 
-  size(): Promise<number> {
-    return this.#source.size();
-  }
-
-  read(offset: number, length: number): Promise<Uint8Array> {
-    this.reads++;
-    return this.#source.read(offset, length);
-  }
+function isEvent({ event }: EventLine): boolean {
+  return event !== undefined && event.type !== '' && event.data !== undefined;
 }

@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
+import { convertMemory } from './convert-memory.ts';
 import { fileSize } from './file-size.ts';
+import { openSeek } from './open-seek.ts';
 import { readWrite } from './read-write.ts';
 import { relayCpu } from './relay-cpu.ts';
 import type { Bench, BenchOptions } from './support/bench.ts';
@@ -7,11 +9,11 @@ import { machineLine } from './support/machine.ts';
 import { number, printLine } from './support/print.ts';
 import { wire } from './wire.ts';
 
-const BENCHES: readonly Bench[] = [fileSize, wire, relayCpu, readWrite];
+const BENCHES: readonly Bench[] = [fileSize, readWrite, openSeek, convertMemory, wire, relayCpu];
 
 const USAGE = `Usage: npm run bench -- [name...] [options]
 
-${BENCHES.map(({ name, about }) => `  ${name.padEnd(12)} ${about}`).join('\n')}
+${BENCHES.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}
 
   --trace FILE     an editing trace, instead of the usual three; may be repeated
   --events N       only the first N edits of each trace, for ours and for every peer

@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { NODE_COMPRESSION } from '@gametape/server';
 import { type ByteSource, RecordingReader, RecordingWriter } from '@gametape/shared';
 
+/** Reads a recording and writes it anew, a block in memory at a time. */
 const [, , from = '', to = ''] = process.argv;
 
 const input = await open(from);
@@ -23,7 +24,6 @@ const sink = {
 const writer = new RecordingWriter(sink, reader.meta, { compression: NODE_COMPRESSION });
 for (const producer of reader.producers.values()) writer.addProducer(producer);
 for await (const { entry } of reader.steps()) await writer.add(entry);
-const { events } = await writer.finish();
+await writer.finish();
 await output.close();
 await input.close();
-process.stdout.write(JSON.stringify({ events, peakMiB: process.resourceUsage().maxRSS / 1024 }));

@@ -8,6 +8,7 @@ import {
   LMSP_PROFILE,
   makeRecordingId,
   ProducerContext,
+  type ProducerRecord,
   RecordingWriter,
   type State,
   type TextChange,
@@ -28,6 +29,13 @@ type TypedSession = Pick<
   'room' | 'player' | 'status' | 'edit' | 'set' | 'record' | 'say' | 'checkpoint' | 'on'
 >;
 
+/** What a recording is written from. */
+export interface Timeline {
+  readonly entries: readonly TimelineEntry[];
+  /** Names of those that are checkpoints, by their seq. */
+  readonly checkpoints: ReadonlyMap<number, string>;
+}
+
 /**
  * A room without relay or wall clock: what its players make, with the bodies that the SDK makes and the times that a trace
  * tells, as the relay of a quiet network would place it.
@@ -46,8 +54,8 @@ export class OfflineRoom {
     return joined;
   }
 
-  /** All entries in timeline order, and the names of those that are checkpoints by their seq. */
-  timeline(): { entries: readonly TimelineEntry[]; checkpoints: ReadonlyMap<number, string> } {
+  /** All entries in timeline order. */
+  timeline(): Timeline {
     const checkpoints = new Map<number, string>();
     const entries = this.#entries.toSorted(compareEntries).map((made, index) => {
       const name = this.#checkpoints.get(made);
@@ -60,15 +68,11 @@ export class OfflineRoom {
   async toBytes(): Promise<Uint8Array> {
     return await writeTimeline(this.timeline(), this.#players);
   }
-
-  get producers(): readonly { index: number; player: string; instance: string }[] {
-    return this.#players;
-  }
 }
 
 export async function writeTimeline(
-  { entries, checkpoints }: ReturnType<OfflineRoom['timeline']>,
-  producers: OfflineRoom['producers'],
+  { entries, checkpoints }: Timeline,
+  producers: Iterable<ProducerRecord>,
 ): Promise<Uint8Array> {
   const sink = new BytesSink();
   const writer = new RecordingWriter(sink, META, { compression: NODE_COMPRESSION });

@@ -27,17 +27,20 @@ const { connectOn } = (await load('client-sdk/dist/session.js')) as typeof impor
 const { spectateOn } = (await load(
   'client-sdk/dist/spectator.js',
 )) as typeof import('../../client-sdk/dist/spectator.js');
+const { openTape } = (await load('client-sdk/dist/tape.js')) as typeof import('../../client-sdk/dist/tape.js');
 const { NODE } = (await load(
   'client-sdk/dist/platform/node.js',
 )) as typeof import('../../client-sdk/dist/platform/node.js');
 
 export type { Platform, Socket } from '../../client-sdk/dist/platform/platform.js';
+export type { Random } from '../../server/dist/cli/seeded-random.js';
 export type { Trace, TraceEdit } from '../../server/dist/cli/trace.js';
 export {
   connectOn,
   loadTrace,
   makeDemoSession,
   NODE,
+  openTape,
   Producer,
   relayBody,
   seededRandom,

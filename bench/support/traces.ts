@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import type { BenchOptions } from './bench.ts';
 import { ROOT } from './machine.ts';
 import { warn } from './print.ts';
@@ -17,7 +17,8 @@ export interface NamedTrace {
 /** The traces to measure with: the ones given, else the usual three, else one that is generated. */
 export async function loadTraces({ traces, limit }: BenchOptions): Promise<NamedTrace[]> {
   const usual = USUAL.map((name) => join(ROOT, '..', 'shared', 'data', name));
-  const paths = traces.length > 0 ? traces : usual.filter(isThere);
+  // Programs that are given them run elsewhere.
+  const paths = traces.length > 0 ? traces.map((path) => resolve(path)) : usual.filter(isThere);
   const loaded = await Promise.all(paths.map((path) => loadNamed(path, limit)));
   if (loaded.length > 0) return loaded;
   warn('no trace is there: a generated session of a minute stands in, whose figures say little');

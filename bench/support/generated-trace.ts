@@ -1,6 +1,4 @@
-import type { OfflineRoom } from './offline-room.ts';
 import { seededRandom, type Trace, type TraceEdit } from './private-parts.ts';
-import { typeOffline } from './trace-session.ts';
 
 const WORDS = [
   'let',
@@ -22,16 +20,8 @@ const BACKSPACE_RATE = 0.06;
 const JUMP_RATE = 0.004;
 const LINE_RATE = 0.12;
 
-/** Players who type for themselves at the same time, the same for the same numbers. */
-export function generatedSession(players: number, editsPerPlayer: number): Promise<OfflineRoom> {
-  const typists = Array.from({ length: players }, (_, index) => {
-    return { name: `player-${index}`, trace: generatedTrace(index + 1, editsPerPlayer) };
-  });
-  return typeOffline(typists);
-}
-
 /** Words typed letter by letter, some of it taken back, now and then somewhere else in the text. */
-function generatedTrace(seed: number, count: number): Trace {
+export function generatedTrace(seed: number, count: number): Trace {
   const random = seededRandom(seed);
   const edits: TraceEdit[] = [];
   let length = 0;
