@@ -144,7 +144,7 @@ describe('info', () => {
   test.each([
     ['empty', '', 1, 'BAD_RECORDING', 'the file is empty'],
     ['no recording', 'hello', 1, 'FORMAT_UNKNOWN', 'expected a recording'],
-    ['version 1', Buffer.from('LMSP\x01\0\0\0\x10\0\0\0\x80\x04', 'latin1'), 1, 'VERSION_UNKNOWN', 'found version 1'],
+    ['version 1, cut off', Buffer.from('LMSP\x01\0\0\0\x10\0\0\0\x80\x04', 'latin1'), 5, 'DAMAGED', 'PROTO at byte 12'],
     ['version 7', Buffer.from('LMSP\x07\0\0\0\0\0\0\0\0\0\0\0', 'latin1'), 1, 'VERSION_UNKNOWN', 'found 7'],
     ['gzip cut off', gzipSync(JSON.stringify(recording)).subarray(0, 900), 5, 'DAMAGED', 'not a whole gzip file'],
     ['a bad event', JSON.stringify({ ...recording, checkpoints: {}, events: [{}] }), 1, 'BAD_', 'event 0'],
@@ -203,7 +203,13 @@ describe('verify', () => {
 
   test('[R3] a file that is cut off is reported, with what is intact of it', async () => {
     const path = join(directory, 'cut.lmsp');
-    await writeFile(path, (await readFile(lmsp)).subarray(0, -10));
+    const bytes = await readFile(lmsp);
+    // The footer alone is gone: the index still tells everything.
+    await writeFile(path, bytes.subarray(0, -10));
+    expect(await gametape(['verify', path])).toMatchObject({ code: 5, stdout: expect.stringContaining('footer') });
+    expect(await jsonOf(['info', path])).toMatchObject({ complete: true, events: recording.events.length });
+    // A part of the index is gone too.
+    await writeFile(path, bytes.subarray(0, -100));
     expect(await gametape(['verify', path])).toMatchObject({
       code: 5,
       stdout: expect.stringContaining('never finished'),

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { gametape } from './gametape.ts';
 
-const VERBS = ['dev', 'serve', 'bots', 'info', 'verify', 'cat', 'state', 'convert'];
+const VERBS = [
+  ...['dev', 'serve', 'bots', 'info', 'verify', 'cat', 'state', 'stats', 'diff'],
+  ...['convert', 'cut', 'merge', 'redact'],
+];
 
 describe('the command line', () => {
   test.each(VERBS)('%s --help explains itself, with examples', async (verb) => {
@@ -52,6 +55,11 @@ describe('the command line', () => {
     [['bots', '--url', 'ws://127.0.0.1:1', '--room', 'a b', '--trace', 'x'], 'Expected 1 to 64'],
     [['bots', '--url', 'ws://127.0.0.1:1', '--room', 'a', '--trace', 'x', '--speed', '0'], 'Expected a factor'],
     [['cat', 'x.lmsp', '--from', '-3'], 'Expected seconds'],
+    [['stats', 'x.lmsp', '--from', '9', '--to', '9'], '--to 9 is not after --from 9'],
+    [['diff', 'x.lmsp', 'y.lmsp', '--times', 'some'], 'Expected "exact"'],
+    [['diff', 'x.lmsp', 'y.lmsp', '--limit', '-1'], 'Expected a whole number'],
+    [['diff', '-', '-'], 'only one of the two can be standard input'],
+    [['diff', 'x.lmsp'], "missing required argument 'b'"],
   ])('refuses %j', async (args, message) => {
     expect(await gametape(args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining(message) });
   });
