@@ -95,6 +95,7 @@ export {
   type Redaction,
   readProducer,
   readRecords,
+  type UnknownRecord,
   writeProducer,
   writeRecord,
 } from './recording/records.ts';

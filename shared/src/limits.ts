@@ -1,3 +1,5 @@
+import { GametapeError } from './errors.ts';
+
 /** What untrusted input may ask for (S2, W11). Listed in DELTA.md and PROTOCOL.md. */
 export const LIMITS = {
   /** Longest message on the wire, in bytes; longer ones travel in chunks. */
@@ -17,16 +19,26 @@ export const LIMITS = {
   vocabulary: 1_024,
   /** Size of the event types and data keys that a vocabulary remembers, in UTF-16 code units. */
   vocabularyUnits: 64 * 1024,
+  /** Size of the states of all players of a room together: a block opens with them. */
+  roomStateBytes: 16 * 1024 * 1024,
   /** Largest payload of a block, before its codec, in bytes. */
-  blockBytes: 32 * 1024 * 1024,
+  blockBytes: 24 * 1024 * 1024,
   /** Records in one payload: every producer, keyframe, checkpoint and gap is one. */
-  records: 65_536,
+  records: 32_768,
   /** Nodes of a summary or another record that grows with the recording. */
   recordNodes: 500_000,
   /** Entries of one block. */
   blockEntries: 131_072,
-  /** Blocks that an index lists. */
+  /** Blocks of one recording. */
   blocks: 65_536,
+  /** Producers of one recording: every SDK instance of every player is one. */
+  producers: 8_192,
+  /** Named checkpoints of one recording. */
+  checkpoints: 8_192,
+  /** Gaps that one recording states. */
+  gaps: 16_000,
+  /** Pauses of one recording; time goes on through later ones. */
+  pauses: 65_536,
 } as const;
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
@@ -34,4 +46,9 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** Room, player and recording ids (S1). They may become part of a path, so nothing else is allowed in them. */
 export function isId(text: unknown): text is string {
   return typeof text === 'string' && ID.test(text);
+}
+
+/** What is written has to stay what readers take. @throws GametapeError `LIMIT_EXCEEDED` */
+export function refuseMore(what: string, count: number, limit: number): void {
+  if (count > limit) throw new GametapeError('LIMIT_EXCEEDED', `block: ${count} ${what}, allowed are ${limit}`);
 }

@@ -7,6 +7,7 @@ import {
   ByteWriter,
   FOOTER_BYTES,
   JSON_PROFILE,
+  LIMITS,
   LMSP_PROFILE,
   makeRecordingId,
   PlayClock,
@@ -24,6 +25,7 @@ import { anyText } from '../support/arbitraries.ts';
 import { type RecordedSession, recordSession } from '../support/recorded-session.ts';
 
 const ID = makeRecordingId(1_700_000_000_000, new Uint8Array(10).fill(7));
+const META = { recordingId: ID, room: 'arena', profile: 'json', createdAt: 1 };
 const SMALL: BlockLimits = { entries: 60, bytes: 64 * 1024 };
 
 describe('text patches', () => {
@@ -57,6 +59,37 @@ describe('text patches', () => {
       { keep: 1, remove: 1, insert: '' },
     ])
       expect(applyTextPatch('a🙂', [step])).toBeUndefined();
+  });
+});
+
+describe('a writer', () => {
+  test('[S2] refuses more than any reader takes, by name', async () => {
+    const writer = new RecordingWriter(new BytesSink(), META);
+    const refused = (what: string) => ({ code: 'LIMIT_EXCEEDED', message: expect.stringContaining(what) });
+    for (let index = 0; index < LIMITS.producers; index++)
+      writer.addProducer({ index, player: 'p', instance: `${index}` });
+    const one = { index: LIMITS.producers, player: 'p', instance: 'one more' };
+    expect(() => writer.addProducer(one)).toThrow(expect.objectContaining(refused('producers')));
+    for (let seq = 1; seq <= LIMITS.checkpoints; seq++) writer.addCheckpoint(`c${seq}`, { seq, time: 0 }, 0);
+    expect(() => writer.addCheckpoint('one more', { seq: 1, time: 0 }, 0)).toThrow(
+      expect.objectContaining(refused('checkpoints')),
+    );
+    const gap = (pseq: number) => ({ producer: 0, firstPseq: pseq, lastPseq: pseq, reason: '' });
+    for (let pseq = 1; pseq <= LIMITS.gaps; pseq++) writer.addGap(gap(pseq));
+    expect(() => writer.addGap(gap(LIMITS.gaps + 1))).toThrow(expect.objectContaining(refused('gaps')));
+  });
+
+  test('[S2] at every limit makes a file that opens', async () => {
+    const sink = new BytesSink();
+    const writer = new RecordingWriter(sink, META);
+    for (let index = 0; index < LIMITS.producers; index++)
+      writer.addProducer({ index, player: `p${index}`, instance: '' });
+    for (let i = 1; i <= LIMITS.gaps; i++) writer.addGap({ producer: 0, firstPseq: i, lastPseq: i, reason: 'r' });
+    for (let seq = 1; seq <= LIMITS.checkpoints; seq++) writer.addCheckpoint(`c${seq}`, { seq, time: 0 }, 0);
+    await writer.finish();
+    const reader = await RecordingReader.open(new BytesSource(sink.bytes()));
+    expect(reader.producers.size).toBe(LIMITS.producers);
+    expect([reader.gaps.length, reader.checkpoints.length]).toEqual([LIMITS.gaps, LIMITS.checkpoints]);
   });
 });
 

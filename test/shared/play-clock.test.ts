@@ -1,4 +1,4 @@
-import { EventType, type GameEvent, PlayClock } from '@gametape/shared';
+import { EventType, type GameEvent, LIMITS, PlayClock } from '@gametape/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
@@ -77,6 +77,19 @@ describe('play time', () => {
       [50, 60],
     ]);
     expect(clock.playTime(100)).toBe(50);
+  });
+
+  test('[S2] goes on through pauses past as many as a recording may have', () => {
+    const clock = new PlayClock();
+    const change = (speed: number): GameEvent => ({ type: EventType.SPEED_CHANGE, data: { speed } });
+    for (let i = 0; i < LIMITS.pauses + 3; i++) {
+      clock.observe(10 * i, 'ada', change(0));
+      clock.observe(10 * i + 4, 'ada', change(1));
+    }
+    const end = 10 * (LIMITS.pauses + 3);
+    expect(clock.pauses(end)).toHaveLength(LIMITS.pauses);
+    expect(clock.paused).toBeUndefined();
+    expect(clock.playTime(end)).toBe(end - 4 * LIMITS.pauses);
   });
 
   test('[T7] costs little after a hundred thousand pauses', () => {

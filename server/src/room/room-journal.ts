@@ -16,6 +16,9 @@ import type { Appended, Journal } from '../journal/journal.ts';
 const SEAL_BYTES = 256 * 1024;
 const SEAL_ENTRIES = 8_192;
 const SEAL_AGE_US = 30_000_000;
+/** What waits for the next flush may be no more than this: a block must stay one that readers take (S2). */
+const FLUSH_BYTES = 2 * 1024 * 1024;
+const FLUSH_ENTRIES = 16_384;
 
 export interface RoomJournalOptions {
   readonly journal: Journal;
@@ -61,6 +64,12 @@ export class RoomJournal {
   /** Nothing waits to be appended. */
   get isFlushed(): boolean {
     return !this.#changed;
+  }
+
+  /** So much waits to be appended that it has to be now. */
+  get isFull(): boolean {
+    const { entries, contentBytes } = this.#entries;
+    return entries >= FLUSH_ENTRIES || contentBytes >= FLUSH_BYTES;
   }
 
   addProducer(context: ProducerContext): void {

@@ -153,7 +153,9 @@ export class RoomOutput {
   }
 
   #scheduleFlush(): void {
-    this.#options.flusher.schedule(this.#flushSoon);
+    // Messages that come faster than the event loop turns would all be in one block.
+    if (this.#options.journal.isFull) this.#flush();
+    else this.#options.flusher.schedule(this.#flushSoon);
   }
 
   #flush(): void {

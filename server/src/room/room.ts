@@ -10,6 +10,7 @@ import {
   type Gap,
   isGametapeError,
   type JsonObject,
+  LIMITS,
   type PlayClock,
   type Position,
   ProducerContext,
@@ -28,6 +29,7 @@ import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
 import { type LeaveReason, relayBody } from './room-events.ts';
 import { RoomJournal } from './room-journal.ts';
+import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
 import type { RestoredProducer, RoomStart } from './room-start.ts';
 import { Seat } from './seat.ts';
@@ -65,6 +67,7 @@ export class Room {
   readonly #durability: string;
   readonly #timeline = new Timeline();
   readonly #output: RoomOutput;
+  readonly #limits: RoomLimits;
   #headSeq: number;
   #events: number;
   #isOver = false;
@@ -91,6 +94,7 @@ export class Room {
     for (const producer of start.producers) this.#restoreSeat(producer);
     const { meta, epoch, headSeq, clock } = start;
     const { compression, flusher, onFailure } = environment;
+    this.#limits = new RoomLimits(meta.room, () => this.currentSeats());
     const contexts = () => this.currentSeats().map(({ context }) => context);
     const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, contexts });
     const { seats, recent } = this;
@@ -146,8 +150,9 @@ export class Room {
     return [...new Map(this.seats.map((seat) => [seat.player, seat])).values()];
   }
 
-  /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. */
+  /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. @throws GametapeError `ROOM_FULL` */
   addSeat(player: string, instance: string, clock: number, name: string | undefined): Seat {
+    this.#limits.checkProducers(this.seats.length);
     const context = new ProducerContext(this.profile, { index: this.seats.length, player, instance });
     const seat = new Seat(context, new ClockEstimate(this.clock.now(), clock), name);
     this.seats.push(seat);
@@ -192,7 +197,11 @@ export class Room {
     }
   }
 
-  /** Takes a gap that a producer declares: its events up to `lastPseq` will not come (W3). */
+  /**
+   * Takes a gap that a producer declares: its events up to `lastPseq` will not come (W3).
+   *
+   * @throws GametapeError `LIMIT_EXCEEDED`
+   */
   acceptGap(seat: Seat, { firstPseq, lastPseq, reason }: Gap): void {
     const { context } = seat;
     if (!this.#mayRecord(seat)) return;
@@ -204,6 +213,7 @@ export class Room {
       seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
       return;
     }
+    this.#limits.countGap();
     const stated = reason.slice(0, MAX_REASON).toWellFormed();
     this.#output.addGap({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason: stated });
     this.#environment.log.warn(
@@ -270,6 +280,7 @@ export class Room {
       }
       checkBody(body, trial.state, this.profile);
     });
+    this.#limits.checkNew(trial.state.bytes);
   }
 
   #acceptAgain(seat: Seat, pseq: number, { body }: EventUp): void {
@@ -284,11 +295,13 @@ export class Room {
     const { context } = seat;
     const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));
     const { crc32 } = this.#environment.compression;
+    const stateBytes = context.state.bytes;
     const check = (read: Body) => {
       if (seat.needsKeyframe && read.change?.form === 'delta') {
         throw new GametapeError('BAD_DELTA', 'expected a keyframe after the gap, found a delta');
       }
       checkBody(read, context.state, this.profile);
+      this.#limits.checkGrown(context.state.bytes - stateBytes);
     };
     let decoded: Body;
     try {
@@ -352,6 +365,11 @@ export class Room {
     if (this.checkpoints.has(name)) {
       const message = `checkpoint ${JSON.stringify(name)}: the room has one of that name`;
       seat.receiver?.send({ kind: 'notice', code: 'NAME_TAKEN', message, pseq });
+      return;
+    }
+    if (this.checkpoints.size >= LIMITS.checkpoints) {
+      const message = `checkpoint ${JSON.stringify(name)}: the room has ${this.checkpoints.size}, no more are allowed`;
+      seat.receiver?.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message, pseq });
       return;
     }
     const { crc32 } = this.#environment.compression;

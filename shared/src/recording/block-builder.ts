@@ -1,6 +1,7 @@
 import type { ProducerContext } from '../body/producer-context.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import type { TimelineEntry } from '../event.ts';
+import { LIMITS, refuseMore } from '../limits.ts';
 import { BlockKind, type BlockLink, encodeBlock } from './block.ts';
 import type { Compression } from './byte-io.ts';
 import { type EntryBase, writeEventColumns } from './event-columns.ts';
@@ -25,6 +26,8 @@ import {
 
 /** Bytes that an entry takes beside its body, roughly. */
 const ENTRY_OVERHEAD = 8;
+/** What a checkpoint or a gap costs a reader beside its bytes, roughly: there can be as many as one likes in a block. */
+const RECORD_OVERHEAD = 128;
 
 /** Gathers entries and records into one events block. Bodies are kept by reference until `close`. */
 export class BlockBuilder {
@@ -35,6 +38,7 @@ export class BlockBuilder {
   readonly #scratch = new ByteWriter(1_024);
   readonly #bases = new Map<number, EntryBase>();
   #entries: TimelineEntry[] = [];
+  #recordCount = 0;
   #contentBytes = 0;
   #selfContained = false;
 
@@ -114,13 +118,13 @@ export class BlockBuilder {
 
   checkpoint(checkpoint: CheckpointRecord): void {
     writeCheckpoint(this.#scratch, checkpoint);
-    this.#contentBytes += this.#scratch.length;
+    this.#contentBytes += this.#scratch.length + RECORD_OVERHEAD;
     this.#record(RecordType.Checkpoint);
   }
 
   gap(gap: GapRecord): void {
     writeGap(this.#scratch, gap);
-    this.#contentBytes += this.#scratch.length;
+    this.#contentBytes += this.#scratch.length + RECORD_OVERHEAD;
     this.#record(RecordType.Gap);
   }
 
@@ -140,9 +144,15 @@ export class BlockBuilder {
     this.#contentBytes += entry.body.length + ENTRY_OVERHEAD;
   }
 
-  /** The block, and what the next one says about it. The builder is empty afterwards. */
+  /**
+   * The block, and what the next one says about it. The builder is empty afterwards.
+   *
+   * @throws GametapeError `LIMIT_EXCEEDED` for one that no reader would take
+   */
   close(previous: BlockLink, { compress }: { compress: boolean }): ClosedBlock {
     const entries = this.#entries;
+    refuseMore('entries', entries.length, LIMITS.blockEntries);
+    refuseMore('records', this.#recordCount + 1, LIMITS.records);
     let [firstSeq, lastSeq] = [Number.POSITIVE_INFINITY, 0];
     let [firstTime, lastTime] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const { seq, time } of entries) {
@@ -173,6 +183,7 @@ export class BlockBuilder {
     };
     const { bytes, link } = encodeBlock(content, this.#compression);
     this.#records.truncate(0);
+    this.#recordCount = 0;
     this.#bases.clear();
     this.#entries = [];
     this.#contentBytes = 0;
@@ -182,6 +193,7 @@ export class BlockBuilder {
 
   #record(type: number): void {
     writeRecord(this.#records, type, this.#scratch);
+    this.#recordCount++;
     this.#scratch.truncate(0);
   }
 }

@@ -14,7 +14,6 @@ import {
   type ClockRecord,
   type EndRecord,
   type GapRecord,
-  type RawRecord,
   type RecordingSummary,
   RecordType,
   readCheckpoint,
@@ -23,6 +22,7 @@ import {
   readGap,
   readRecords,
   readSummary,
+  type UnknownRecord,
 } from './records.ts';
 
 /** A producer as a keyframe says it was, and the entry of the block from which on it is to be replayed. */
@@ -47,7 +47,7 @@ export class EventBlock {
   /** Where play time stands at its start; undefined where the block does not say it. */
   readonly clock: ClockRecord | undefined;
   /** Records of types this version does not know (R5). */
-  readonly unknown: RawRecord[] = [];
+  readonly unknown: UnknownRecord[] = [];
   readonly #identity: RecordingIdentity;
   readonly #keyframes = new Map<number, KeyframeBytes>();
   /** As they were read, until somebody takes them: from then on they are read again. */
@@ -97,7 +97,7 @@ export class EventBlock {
           this.end = readEnd(reader);
           break;
         default:
-          this.unknown.push(record);
+          this.unknown.push({ type, bytes });
           continue;
       }
       reader.end();

@@ -1,7 +1,7 @@
 import { ByteReader } from '../bytes/byte-reader.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import { GametapeError } from '../errors.ts';
-import { LIMITS } from '../limits.ts';
+import { LIMITS, refuseMore } from '../limits.ts';
 import type { Compression } from './byte-io.ts';
 import { RECORDING_ID_BYTES, recordingIdBytes, recordingIdText } from './recording-id.ts';
 
@@ -72,9 +72,7 @@ export type BlockContent = Pick<
 /** Header and payload of one block, and what the next block must say about it. */
 export function encodeBlock(content: BlockContent, compression: Compression): { bytes: Uint8Array; link: BlockLink } {
   const { payload } = content;
-  if (payload.length > LIMITS.blockBytes) {
-    throw new GametapeError('LIMIT_EXCEEDED', `block: ${payload.length} bytes, allowed are ${LIMITS.blockBytes}`);
-  }
+  refuseMore('bytes', payload.length, LIMITS.blockBytes);
   const deflated = content.compress && payload.length >= WORTH_DEFLATING ? compression.deflate(payload) : payload;
   const stored = deflated.length < payload.length ? deflated : payload;
   const writer = new ByteWriter(BLOCK_HEADER_BYTES + stored.length);

@@ -1,4 +1,5 @@
 import { EventType, type GameEvent } from '../event.ts';
+import { LIMITS } from '../limits.ts';
 
 /** A pause that lasts: since when, and which players hold it. */
 export interface OpenPause {
@@ -53,7 +54,8 @@ export class PlayClock {
 
   /** Takes note of an event, in timeline order, if it pauses or resumes. */
   observe(time: number, player: string, event: GameEvent): void {
-    const pauses = event.type === EventType.SPEED_CHANGE && event.data.speed === 0;
+    const isKept = this.#pauses.length < LIMITS.pauses;
+    const pauses = event.type === EventType.SPEED_CHANGE && event.data.speed === 0 && isKept;
     const resumes = event.type === EventType.SPEED_CHANGE || event.type === EventType.PLAYER_LEAVE;
     if (pauses) {
       this.#paused.add(player);

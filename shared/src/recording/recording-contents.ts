@@ -7,7 +7,7 @@ import { MAX_MARKERS, type MarkerRecord } from './markers.ts';
 import { PlayClock } from './play-clock.ts';
 import { RecordingIdentity } from './recording-identity.ts';
 import type { RecordingIndex } from './recording-index.ts';
-import type { CheckpointRecord, GapRecord, RawRecord, RecordingSummary } from './records.ts';
+import type { CheckpointRecord, GapRecord, RecordingSummary, UnknownRecord } from './records.ts';
 
 /** What is known of a recording without its entries: from its index, or gathered block by block from an unfinished file. */
 export class RecordingContents {
@@ -16,7 +16,7 @@ export class RecordingContents {
   readonly gaps: GapRecord[] = [];
   readonly markers: MarkerRecord[] = [];
   readonly blocks: BlockRow[] = [];
-  readonly unknown: Pick<RawRecord, 'type' | 'bytes'>[] = [];
+  readonly unknown: UnknownRecord[] = [];
   summary: RecordingSummary | undefined;
   /** Where the next block would start. */
   end: number;

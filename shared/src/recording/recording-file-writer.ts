@@ -1,3 +1,5 @@
+import { GametapeError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { type BlockLink, NO_BLOCK } from './block.ts';
 import type { ClosedBlock } from './block-builder.ts';
 import { BlockDigest } from './block-digest.ts';
@@ -10,9 +12,9 @@ import type {
   CheckpointRecord,
   GapRecord,
   ProducerRecord,
-  RawRecord,
   RecordingMeta,
   RecordingSummary,
+  UnknownRecord,
 } from './records.ts';
 
 /** An index goes into the file on the way at least this often: one is found by reading back twice as far from its end. */
@@ -35,7 +37,7 @@ export class RecordingFileWriter {
   readonly checkpoints: CheckpointRecord[] = [];
   readonly gaps: GapRecord[] = [];
   readonly markers: MarkerRecord[] = [];
-  readonly unknown: Pick<RawRecord, 'type' | 'bytes'>[] = [];
+  readonly unknown: UnknownRecord[] = [];
   readonly #blocks: BlockRow[] = [];
   readonly #sink: ByteSink;
   readonly #meta: RecordingMeta;
@@ -65,11 +67,17 @@ export class RecordingFileWriter {
     return this.#previous;
   }
 
-  /** @param events those of its entries that are events and not mere state changes */
+  /**
+   * @param events those of its entries that are events and not mere state changes
+   * @throws GametapeError `LIMIT_EXCEEDED`
+   */
   async addBlock(closed: ClosedBlock, events: number): Promise<void> {
     if (this.#offset === 0) {
       await this.#sink.write(encodeFileHeader(this.#compression));
       this.#offset = FILE_HEADER_BYTES;
+    }
+    if (this.#blocks.length >= LIMITS.blocks) {
+      throw new GametapeError('LIMIT_EXCEEDED', `recording: more than ${LIMITS.blocks} blocks`);
     }
     const { bytes, link, events: entries, firstSeq, firstTime, lastTime } = closed;
     const [offset, length, { headerCrc }] = [this.#offset, bytes.length, link];

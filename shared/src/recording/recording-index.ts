@@ -1,5 +1,6 @@
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import { GametapeError } from '../errors.ts';
+import { LIMITS, refuseMore } from '../limits.ts';
 import {
   BLOCK_HEADER_BYTES,
   BlockKind,
@@ -16,7 +17,6 @@ import {
   type CheckpointRecord,
   type GapRecord,
   type ProducerRecord,
-  type RawRecord,
   type RecordingMeta,
   type RecordingSummary,
   RecordType,
@@ -25,6 +25,7 @@ import {
   readPauses,
   readRecords,
   readSummary,
+  type UnknownRecord,
   writeCheckpoint,
   writeGap,
   writePauses,
@@ -47,7 +48,7 @@ export interface RecordingIndex {
   /** Where the index before it starts, if there is one. */
   readonly previousOffset: number | undefined;
   /** Records of types this version does not know (R5). */
-  readonly unknown: readonly Pick<RawRecord, 'type' | 'bytes'>[];
+  readonly unknown: readonly UnknownRecord[];
 }
 
 export interface IndexPlace {
@@ -56,7 +57,7 @@ export interface IndexPlace {
   readonly previous: BlockLink;
 }
 
-/** An index block that will start at `offset`. */
+/** An index block that will start at `offset`. @throws GametapeError `LIMIT_EXCEEDED` for one that no reader would take */
 export function encodeIndex(
   index: RecordingIndex,
   { offset, epoch, previous }: IndexPlace,
@@ -82,8 +83,10 @@ export function encodeIndex(
 function indexPayload(index: RecordingIndex, offset: number): Uint8Array {
   const payload = new ByteWriter(1_024);
   const record = new ByteWriter(1_024);
+  let records = 0;
   const put = (type: number, write: () => void) => {
     write();
+    records++;
     writeRecord(payload, type, record);
     record.truncate(0);
   };
@@ -98,6 +101,7 @@ function indexPayload(index: RecordingIndex, offset: number): Uint8Array {
   put(RecordType.Blocks, () => writeBlockRows(record, index.blocks));
   if (previousOffset !== undefined) put(RecordType.PreviousIndex, () => record.varint(offset - previousOffset));
   for (const { type, bytes } of index.unknown) put(type, () => record.raw(bytes));
+  refuseMore('records', records, LIMITS.records);
   return payload.take();
 }
 
@@ -112,7 +116,7 @@ export function decodeIndex(bytes: Uint8Array, offset: number, compression: Comp
   const identity = new RecordingIdentity();
   const checkpoints: CheckpointRecord[] = [];
   const gaps: GapRecord[] = [];
-  const unknown: Pick<RawRecord, 'type' | 'bytes'>[] = [];
+  const unknown: UnknownRecord[] = [];
   let [markers, blocks]: [readonly MarkerRecord[], readonly BlockRow[]] = [[], []];
   let pauses: RecordingIndex['pauses'] = [];
   let summary: RecordingSummary | undefined;
@@ -133,7 +137,7 @@ export function decodeIndex(bytes: Uint8Array, offset: number, compression: Comp
       if (distance === 0 || distance > offset) reader.fail(`has a previous index ${distance} bytes before it`);
       previousOffset = offset - distance;
     } else {
-      unknown.push(record);
+      unknown.push({ type, bytes: record.bytes });
       continue;
     }
     reader.end();

@@ -15,9 +15,9 @@ import type {
   CheckpointRecord,
   GapRecord,
   ProducerRecord,
-  RawRecord,
   RecordingMeta,
   RecordingSummary,
+  UnknownRecord,
 } from './records.ts';
 import { readFurther, readUnfinished } from './unfinished.ts';
 
@@ -105,7 +105,7 @@ export class RecordingReader {
   }
 
   /** Records of its index that this version does not know (R5). */
-  get unknown(): readonly Pick<RawRecord, 'type' | 'bytes'>[] {
+  get unknown(): readonly UnknownRecord[] {
     return this.#contents.unknown;
   }
 

@@ -1,5 +1,7 @@
 import { ProducerContext } from '../body/producer-context.ts';
+import { GametapeError } from '../errors.ts';
 import type { Body, GameEvent, TimelineEntry } from '../event.ts';
+import { LIMITS } from '../limits.ts';
 import { type Profile, profileNamed } from '../profile/profile.ts';
 import type { JsonObject } from '../values/json.ts';
 import { BlockBuilder } from './block-builder.ts';
@@ -13,9 +15,9 @@ import type {
   GapRecord,
   PlayerSummary,
   ProducerRecord,
-  RawRecord,
   RecordingMeta,
   RecordingSummary,
+  UnknownRecord,
 } from './records.ts';
 
 /** A block ends at whichever comes first. */
@@ -80,7 +82,7 @@ export class RecordingWriter {
     this.#file = new RecordingFileWriter({ sink, meta, epoch, compression, clock: this.#clock });
   }
 
-  /** Declares a producer before its first entry. */
+  /** Declares a producer before its first entry. @throws GametapeError `LIMIT_EXCEEDED` */
   addProducer(producer: ProducerRecord): void {
     if (this.#contexts.has(producer.index)) return;
     this.#addContext(new ProducerContext(this.#profile, producer));
@@ -104,7 +106,7 @@ export class RecordingWriter {
   }
 
   /** Keeps a record of a type that this version does not know (R5), of a block or of the index. */
-  addUnknown({ type, bytes }: Pick<RawRecord, 'type' | 'bytes'>, of: 'block' | 'index' = 'block'): void {
+  addUnknown({ type, bytes }: UnknownRecord, of: 'block' | 'index' = 'block'): void {
     if (of === 'index') {
       this.#file.unknown.push({ type, bytes });
       return;
@@ -135,17 +137,18 @@ export class RecordingWriter {
     return body;
   }
 
-  /** Names the entry that was added last as a checkpoint. */
+  /** Names the entry that was added last as a checkpoint. @throws GametapeError `LIMIT_EXCEEDED` */
   addCheckpoint(name: string, entry: Pick<TimelineEntry, 'seq' | 'time'>, eventIndex = this.#events - 1): void {
     if (this.#builder.isNew) this.#openBlock();
     const checkpoint = { name, seq: entry.seq, eventIndex, time: entry.time, hashes: this.#hashes() };
-    this.#file.checkpoints.push(checkpoint);
+    put(this.#file.checkpoints, checkpoint, 'checkpoints');
     this.#builder.checkpoint(checkpoint);
   }
 
+  /** @throws GametapeError `LIMIT_EXCEEDED` */
   addGap(gap: GapRecord): void {
     if (this.#builder.isNew) this.#openBlock();
-    this.#file.gaps.push(gap);
+    put(this.#file.gaps, gap, 'gaps');
     this.#builder.gap(gap);
   }
 
@@ -158,7 +161,7 @@ export class RecordingWriter {
 
   #addContext(context: ProducerContext): void {
     const { index, player, instance } = context;
-    if (!this.#contexts.has(index)) this.#file.producers.push({ index, player, instance });
+    if (!this.#contexts.has(index)) put(this.#file.producers, { index, player, instance }, 'producers');
     this.#contexts.set(index, context);
   }
 
@@ -243,6 +246,14 @@ export class RecordingWriter {
     const known = [...this.#current.values()].filter(({ state }) => state.size > 0);
     return known.map(({ index, state }) => [index, state.hash(this.#compression.crc32)]);
   }
+}
+
+/** A recording with more of them would be one that no reader takes. */
+function put<T>(list: T[], item: T, what: 'producers' | 'checkpoints' | 'gaps'): void {
+  if (list.length >= LIMITS[what]) {
+    throw new GametapeError('LIMIT_EXCEEDED', `recording: more than ${LIMITS[what]} ${what}`);
+  }
+  list.push(item);
 }
 
 function count(counts: Map<string, number>, key: string): void {

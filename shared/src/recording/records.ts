@@ -133,6 +133,9 @@ export interface RawRecord {
   readonly bytes: Uint8Array;
 }
 
+/** A record of a type that this version does not know: it is kept as it is (R5). */
+export type UnknownRecord = Pick<RawRecord, 'type' | 'bytes'>;
+
 export function* readRecords(payload: Uint8Array): Generator<RawRecord> {
   const reader = new ByteReader(payload, 'DAMAGED');
   for (let count = 1; reader.left > 0; count++) {

@@ -1,0 +1,52 @@
+import { GametapeError, LIMITS } from '@gametape/shared';
+import type { Seat } from './seat.ts';
+
+/** What a room may come to hold, so that its recording stays one that readers take (S2). */
+export class RoomLimits {
+  readonly #room: string;
+  readonly #currentSeats: () => readonly Seat[];
+  #gaps = 0;
+  /** No state that counts is larger together than this: added up anew when it comes to the limit. */
+  #stateBytes = 0;
+
+  /** @param currentSeats the latest seat of each player: their states are what a block opens with */
+  constructor(room: string, currentSeats: () => readonly Seat[]) {
+    this.#room = room;
+    this.#currentSeats = currentSeats;
+  }
+
+  /** @throws GametapeError `ROOM_FULL` */
+  checkProducers(count: number): void {
+    if (count >= LIMITS.producers) throw this.#exceeded('ROOM_FULL', `${count} clients have joined it`);
+  }
+
+  /** @throws GametapeError `LIMIT_EXCEEDED` */
+  countGap(): void {
+    if (this.#gaps >= LIMITS.gaps) throw this.#exceeded('LIMIT_EXCEEDED', `its players have left ${this.#gaps} gaps`);
+    this.#gaps++;
+  }
+
+  /** @throws GametapeError `LIMIT_EXCEEDED` for a state that has grown by `by` bytes already: it goes back to what it was */
+  checkGrown(by: number): void {
+    this.#check(by, 0);
+  }
+
+  /** @throws GametapeError `LIMIT_EXCEEDED` for a state of so many bytes, which no seat has yet */
+  checkNew(bytes: number): void {
+    this.#check(bytes, bytes);
+  }
+
+  #check(growth: number, ofNobody: number): void {
+    if (growth <= 0) return;
+    this.#stateBytes += growth;
+    if (this.#stateBytes <= LIMITS.roomStateBytes) return;
+    this.#stateBytes = this.#currentSeats().reduce((sum, { context }) => sum + context.state.bytes, ofNobody);
+    if (this.#stateBytes > LIMITS.roomStateBytes) {
+      throw this.#exceeded('LIMIT_EXCEEDED', `the states of its players have ${this.#stateBytes} bytes together`);
+    }
+  }
+
+  #exceeded(code: 'ROOM_FULL' | 'LIMIT_EXCEEDED', what: string): GametapeError {
+    return new GametapeError(code, `room ${this.#room}: ${what}, no more are allowed`);
+  }
+}
