@@ -7,6 +7,7 @@ import {
   encodeFileHeader,
   encodeFooter,
   encodeValue,
+  LIMITS,
   makeRecordingId,
   NO_BLOCK,
   RecordType,
@@ -34,9 +35,18 @@ export const FORGED_FILES: readonly ForgedFile[] = [
     },
     { name: `a huge count in a ${name} record of the index`, make: () => indexed([meta(), record(type, hugeCount)]) },
   ]),
-  { name: 'a block of 64 MiB of nothing', make: () => file([block([meta(), new Uint8Array(64 * MIB - 200)])]) },
-  { name: 'an index of 64 MiB of nothing', make: () => indexed([meta(), new Uint8Array(64 * MIB - 200)]) },
-  { name: 'a block that says it holds 64 MiB', make: () => lying(file([block([meta(), new Uint8Array(9_000_000)])])) },
+  {
+    name: 'a block of nothing, as long as allowed',
+    make: () => file([block([meta(), new Uint8Array(LIMITS.blockBytes - 200)])]),
+  },
+  {
+    name: 'an index of nothing, as long as allowed',
+    make: () => indexed([meta(), new Uint8Array(LIMITS.blockBytes - 200)]),
+  },
+  {
+    name: 'a block that says it holds more than it does',
+    make: () => lying(file([block([meta(), new Uint8Array(9_000_000)])])),
+  },
   { name: 'a flood of unknown records', make: () => file([block([meta(), repeated([100, 0], 4 * MILLION)])]) },
   { name: 'a flood of unknown records in the index', make: () => indexed([meta(), repeated([100, 0], 4 * MILLION)]) },
   { name: 'a million producers', make: () => file([block([meta(), ...producers(MILLION)])]) },
@@ -53,7 +63,10 @@ export const FORGED_FILES: readonly ForgedFile[] = [
   { name: 'a million gaps in the index', make: () => indexed([meta(), many(RecordType.Gap, MILLION, gap), summary()]) },
   { name: 'a million rows in the index', make: () => indexed([meta(), summary(), rows(MILLION, () => [0, 100])]) },
   { name: 'a million entries', make: () => file([block([meta(), entries(MILLION)], { events: MILLION })]) },
-  { name: 'keyframes of 1 MiB, sixty of them', make: () => file([block([meta(), ...keyframes(60)])]) },
+  {
+    name: 'keyframes of 1 MiB, eight of them',
+    make: () => file([block([meta(), ...keyframes(8)])]),
+  },
   { name: 'a summary nested 5,000 deep', make: () => indexed([meta(), record(RecordType.Summary, nested(5_000))]) },
   {
     name: 'a summary of eight million nulls',
@@ -133,10 +146,10 @@ function headers(count: number): Uint8Array {
   return joined([header(), ...Array<Uint8Array>(count).fill(one), new Uint8Array(length)]);
 }
 
-/** The first block's raw length becomes 64 MiB, its header's checksum right. */
+/** The first block's raw length becomes the longest, its header's checksum right. */
 function lying(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  view.setUint32(16 + 68, 64 * MIB, true);
+  view.setUint32(16 + 68, LIMITS.blockBytes, true);
   view.setUint32(16 + 88, NODE_COMPRESSION.crc32(bytes.subarray(16, 16 + 88)), true);
   return bytes;
 }
