@@ -3,9 +3,9 @@ import {
   type GapRecord,
   type ProducerContext,
   type ProducerRecord,
-  type RawRecord,
   type RecordingReader,
   type TimelineEntry,
+  type UnknownRecord,
 } from '@gametape/shared';
 import { copyContext } from './copy-context.ts';
 import { rootOf } from './derived-meta.ts';
@@ -25,7 +25,7 @@ export interface MergeItem {
   readonly time: number;
   readonly leaps: readonly ProducerContext[];
   readonly clock: TimelineRun['clock'];
-  readonly unknown: readonly Pick<RawRecord, 'type' | 'bytes'>[];
+  readonly unknown: readonly UnknownRecord[];
   readonly entry: TimelineEntry | undefined;
 }
 

@@ -5,10 +5,10 @@ import {
   ProducerContext,
   type Profile,
   profileNamed,
-  type RawRecord,
   type RecordingReader,
   type RecordingSummary,
   type TimelineEntry,
+  type UnknownRecord,
 } from '@gametape/shared';
 import { timelineOrder } from './timeline-order.ts';
 
@@ -22,7 +22,7 @@ export interface TimelineRun {
   readonly clock?: ClockRecord & { readonly time: number };
   readonly entries: readonly TimelineEntry[];
   /** Records of types that this version does not know. Borrowed from their block. */
-  readonly unknown: readonly RawRecord[];
+  readonly unknown: readonly UnknownRecord[];
 }
 
 /** How complete one player's events are at the end of a recording. */
@@ -139,7 +139,7 @@ export class RecordingTimeline {
       }
       return;
     }
-    let waiting: { leaps: ProducerContext[]; unknown: RawRecord[] } = { leaps: [], unknown: [] };
+    let waiting: { leaps: ProducerContext[]; unknown: UnknownRecord[] } = { leaps: [], unknown: [] };
     const runs = timelineOrder(withoutRepeated(this.reader), async ({ index }) => {
       const { content } = await this.reader.readBlock(index);
       waiting.leaps.push(...leaps.findFirst(content.keyframes()));

@@ -18,6 +18,7 @@ import type { ScannedDamage } from '../journal/log-scan.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { checkBlock, hasHashes, type KnownRecording, loadBlock } from './block-check.ts';
 import { type BlockSurvey, type FoundBlock, storedBytes, surveyBlocks } from './block-survey.ts';
+import { rememberLastInflated } from './last-inflated.ts';
 import { findLosses, type Losses, nameLostSeqs, type Run } from './losses.ts';
 import { makeReport, type RecoverReport } from './recover-report.ts';
 import { findMeta, type MetaOptions } from './recovered-meta.ts';
@@ -55,7 +56,8 @@ export async function recoverRecording(
   sink: ByteSink,
   options: RecoverOptions = {},
 ): Promise<RecoverReport> {
-  const { compression = NODE_COMPRESSION, recordingId } = options;
+  const { recordingId } = options;
+  const compression = rememberLastInflated(options.compression ?? NODE_COMPRESSION);
   const input = new BufferedSource(source);
   const survey = await surveyBlocks(input, compression, recordingId);
   const { meta, source: metaSource } = await findMeta(input, survey, compression, options);

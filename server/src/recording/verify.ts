@@ -17,6 +17,7 @@ import {
 import { BufferedSource } from '../journal/buffered-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { surveyBlocks } from './block-survey.ts';
+import { rememberLastInflated } from './last-inflated.ts';
 import { type Problem, Problems } from './problems.ts';
 import { findMeta } from './recovered-meta.ts';
 import { ReplayCheck } from './replay-check.ts';
@@ -52,10 +53,8 @@ export interface VerifyReport {
  * What is wrong is reported, not thrown.
  * @throws GametapeError `BAD_RECORDING` for what is no recording at all, `VERSION_UNKNOWN`
  */
-export async function verifyRecording(
-  source: ByteSource,
-  compression: Compression = NODE_COMPRESSION,
-): Promise<VerifyReport> {
+export async function verifyRecording(source: ByteSource, base: Compression = NODE_COMPRESSION): Promise<VerifyReport> {
+  const compression = rememberLastInflated(base);
   const problems = new Problems();
   const bytes = await source.size();
   const mended = await mendHeader(source, problems, compression);
