@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { FOOTER_BYTES } from '@gametape/shared';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { demoRecording } from './demo-recording.ts';
 import { gametape } from './gametape.ts';
@@ -38,7 +39,9 @@ async function damaged(): Promise<string> {
 
 async function cutOff(): Promise<string> {
   const path = join(directory, 'cut.lmsp');
-  await writeFile(path, (await readFile(lmsp)).subarray(0, -10));
+  const bytes = await readFile(lmsp);
+  // Without its last index too: that one tells how the recording ended.
+  await writeFile(path, bytes.subarray(0, Number(bytes.readBigUInt64LE(bytes.length - FOOTER_BYTES))));
   return path;
 }
 

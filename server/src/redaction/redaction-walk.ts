@@ -1,4 +1,4 @@
-import type { Body, Crc32, ProducerContext, RawRecord, TimelineEntry } from '@gametape/shared';
+import type { Body, Crc32, ProducerContext, TimelineEntry, UnknownRecord } from '@gametape/shared';
 import type { RecordingTimeline, TimelineRun } from '../recording/recording-timeline.ts';
 import type { TextMatcher } from './text-matcher.ts';
 import { EventTrail, type Piece, StateTrail, type TextMarks } from './text-trail.ts';
@@ -16,7 +16,7 @@ export interface WalkedEntry {
 export interface RedactionVisitor {
   leap?(contexts: readonly ProducerContext[], clock: TimelineRun['clock']): Promise<void>;
   entry(walked: WalkedEntry): Promise<void> | void;
-  unknown?(records: readonly RawRecord[]): void;
+  unknown?(records: readonly UnknownRecord[]): void;
 }
 
 /** Replays a recording with a trail for every producer's texts and every player's events. */
