@@ -54,7 +54,7 @@ interface Report {
   readonly recording: { readonly id: string; readonly path: string; readonly complete: boolean };
 }
 
-describe('bots', () => {
+describe('bots', { timeout: 60_000 }, () => {
   test('type their traces into one complete recording that verifies', async () => {
     const { code, stdout, stderr } = await gametape([
       'bots',
