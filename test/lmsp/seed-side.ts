@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { pythonFault } from '../support/python.ts';
 
 const SEED_DIR = fileURLToPath(new URL('../../../shared/seed', import.meta.url));
 const SCRIPT = fileURLToPath(new URL('seed-side.py', import.meta.url));
@@ -17,13 +18,4 @@ type SeedVerb = 'generate' | 'binary' | 'real' | 'values' | 'check' | 'same' | '
 /** Runs a verb of seed-side.py and returns what it printed. */
 export function askSeed(verb: SeedVerb, ...args: string[]): string {
   return execFileSync('python3', ['-B', SCRIPT, SEED_DIR, verb, ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 });
-}
-
-function pythonFault(): string | undefined {
-  try {
-    execFileSync('python3', ['--version']);
-    return undefined;
-  } catch {
-    return 'python3 does not run';
-  }
 }

@@ -1,6 +1,6 @@
 """Reads a recording as shared/FORMAT.md describes it, proves it, and prints what is in it as JSON, like the files beside it.
 
-    python3 read_lmsp.py FILE
+    python3 read_lmsp.py [--verify] FILE…
 
 Written from FORMAT.md and DELTA.md alone; standard library only. It reads whole files, and everything in them: it is a proof that
 the pages are enough, and a start for readers in other languages, not a fast one.
@@ -90,7 +90,7 @@ def read_checkpoint(source):
 
 
 def read_gap(source):
-    found = {"producer": source.varint(), "from": source.varint(), "to": source.varint(), "reason": source.text()}
+    found = {"producer": source.varint(), "firstPseq": source.varint(), "lastPseq": source.varint(), "reason": source.text()}
     source.end()
     return found
 
@@ -445,11 +445,24 @@ class PlayTime:
         return [pause for pause in cut if pause[0] < pause[1]]
 
 
-def main():
-    with open(sys.argv[1], "rb") as file:
-        found = describe(Recording(file.read()))
-    print(json.dumps(found, ensure_ascii=False))
+def main(args):
+    """Without `--verify` a line of JSON for each file; with it, what is wrong with each. Exits with 5 for damaged ones."""
+    is_verifying, status = "--verify" in args, 0
+    for path in args:
+        if path == "--verify":
+            continue
+        try:
+            with open(path, "rb") as file:
+                recording = Recording(file.read())
+            found = describe(recording)
+            verdict = f"{path}: {'intact' if recording.index else 'unfinished'}"
+            print(verdict if is_verifying else json.dumps(found, ensure_ascii=False))
+        except (Damaged, ValueError, struct.error) as error:
+            print(f"{path}: damaged: {error}", file=sys.stdout if is_verifying else sys.stderr)
+            status = 5
+    return status
 
 
 if __name__ == "__main__":
-    main()
+    sys.stdout.reconfigure(encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))
