@@ -1,5 +1,7 @@
-import { CloseCode, ERROR_HINTS, LIMITS, MessageByte } from '@gametape/shared';
+import { readFileSync } from 'node:fs';
+import { CloseCode, ERROR_HINTS, JSON_PROFILE, LIMITS, LMSP_PROFILE, MessageByte } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
+import { RecordType } from '../shared/dist/recording/records.js';
 import { readSources, readText } from './support/sources.ts';
 import {
   byteRowsIn,
@@ -65,6 +67,51 @@ describe('PROTOCOL.md', () => {
   test('[S2] lists every limit', () => {
     const rows = tableUnder(page(), '## Limits').map(([name = '', value = '']) => [plain(name), readValue(value)]);
     expect(sorted(rows)).toEqual(sorted(Object.entries(LIMITS)));
+  });
+});
+
+describe('FORMAT.md', () => {
+  const page = (): string => readText('shared/FORMAT.md');
+
+  test('[R1] the bytes of its example are those of the vector, each at its offset', () => {
+    const rows = tableUnder(page(), '## A complete example').filter(([offset]) => offset !== '');
+    const bytes = rows.flatMap(([, hex = '']) => plain(hex).split(' '));
+    const vector = readFileSync(new URL('./vectors/minimal.lmsp', import.meta.url));
+    expect(bytes.join('')).toBe(vector.toString('hex'));
+    let expected = 0;
+    for (const [offset, hex = ''] of rows) {
+      expect(Number(offset)).toBe(expected);
+      expected += plain(hex).split(' ').length;
+    }
+  });
+
+  test('lists every type of record', () => {
+    const rows = tableUnder(page(), '## Records');
+    const named = Object.entries(RecordType).map(([name, type]) => [spaced(name), type]);
+    expect(sorted(rows.map(([type, name]) => [name, Number(type)]))).toEqual(sorted(named));
+  });
+});
+
+describe('DELTA.md', () => {
+  test('[L5] lists the templates and names that the profiles start with', () => {
+    const rows = tableUnder(readText('shared/DELTA.md'), '## Profiles').filter(([number = '']) => /^\d/.test(number));
+    const templates = rows
+      .filter(({ length }) => length === 4)
+      .map(([number, type = '', keys = '', profile]) => {
+        return {
+          number: Number(number),
+          type: plain(type),
+          keys: keys.split(', ').map(plain),
+          isCommon: profile === 'every',
+        };
+      });
+    const inCode = LMSP_PROFILE.templates.map((template, index) => {
+      return { number: index + 2, ...template, isCommon: index < JSON_PROFILE.templates.length };
+    });
+    expect(templates).toEqual(inCode);
+    const names = rows.filter(({ length }) => length === 2).map(([number, name = '']) => [Number(number), plain(name)]);
+    expect(names).toEqual(LMSP_PROFILE.names.map((name, index) => [index, name]));
+    expect(JSON_PROFILE.names).toEqual([]);
   });
 });
 
@@ -162,6 +209,11 @@ function unknownIn(ids: readonly string[]): string[] {
 async function relayDefaults(): Promise<[string, unknown][]> {
   const { DEFAULT_RELAY_OPTIONS } = await import('@gametape/server');
   return Object.entries(DEFAULT_RELAY_OPTIONS);
+}
+
+/** `LaterKeyframe` as `later keyframe`. */
+function spaced(name: string): string {
+  return name.replace(/(?<=.)[A-Z]/g, (letter) => ` ${letter}`).toLowerCase();
 }
 
 /** Lists of pairs in the order of their names, so that a difference shows as one line. */

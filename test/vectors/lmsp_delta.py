@@ -140,9 +140,8 @@ class Value:
         fixed = {0xC0: None, 0xC2: False, 0xC3: True}
         if head in fixed:
             return fixed[head]
-        numbers = {0xCA: ">f", 0xCB: ">d", 0xCC: ">B", 0xCD: ">H", 0xCE: ">I", 0xCF: ">Q", 0xD0: ">b", 0xD1: ">h", 0xD2: ">i", 0xD3: ">q"}
-        if head in numbers:
-            return number_of(self.source.unpack(numbers[head]))
+        if 0xCA <= head <= 0xD3:
+            return number_of(self.source.unpack(">" + "fdBHIQbhiq"[head - 0xCA]))
         sizes = {0xD9: ">B", 0xDA: ">H", 0xDB: ">I", 0xDC: ">H", 0xDD: ">I", 0xDE: ">H", 0xDF: ">I"}
         need(head in sizes, f"byte {head:02x} begins no value that is allowed")
         size = self.source.unpack(sizes[head])
@@ -280,6 +279,10 @@ class State:
 
     def now(self):
         return {key: self.value_of(slot) for key, slot in self.slots.items()}
+
+    def all(self):
+        """Everything that the next delta depends on."""
+        return [(key, self.value_of(slot), slot.position, slot.base is None) for key, slot in self.slots.items()]
 
     def hash(self):
         return zlib.crc32(canonical(self.now()).encode("utf-8"))

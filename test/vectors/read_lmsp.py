@@ -271,7 +271,8 @@ class Recording:
                 if self.footer:
                     raise
                 break
-            need((block.previous_length, block.previous_crc) == ((before.length, before.crc) if before else (0, 0)), f"the chain at {offset}")
+            link = (before.length, before.crc) if before else (0, 0)
+            need((block.previous_length, block.previous_crc) == link, f"the chain at {offset}")
             (indexes if block.kind == INDEX else blocks).append(block)
             before, offset = block, offset + block.length
         if self.footer:
@@ -307,8 +308,7 @@ class Recording:
             for name in ("pseq", "time", "hlc", "stamp", "templates", "names"):
                 here, there = getattr(one, name), getattr(other, name)
                 need(here == there, f"block at {block.offset}: {name} of producer {found.producer} is {here}, its keyframe says {there}")
-            states = [[(key, state.value_of(slot), slot.position, slot.base is None) for key, slot in state.slots.items()] for state in (one.state, other.state)]
-            need(states[0] == states[1], f"block at {block.offset}: the state of producer {found.producer} is not that of its keyframe")
+            need(one.state.all() == other.state.all(), f"block at {block.offset}: the state of producer {found.producer} is not that of its keyframe")
 
 
 def later_keyframes(block, keyframes):
@@ -348,7 +348,12 @@ def describe(recording):
         "markers": replay.markers,
         "blocks": list(replay.rows.values()),
         "summary": summary,
-        "unknown": [["index", *found] for index in indexes for found in index.unknown()] + [["block", *found] for block in recording.blocks for found in block.unknown()],
+        "unknown": [
+            [place, *found]
+            for place, blocks in (("index", indexes), ("block", recording.blocks))
+            for block in blocks
+            for found in block.unknown()
+        ],
         "lastStates": [[player, canonical(producer.state.now())] for player, producer in replay.current.items()],
         "entries": entries,
     }
