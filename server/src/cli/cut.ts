@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { type CutPoint, cutRecording } from '../recording/cut-recording.ts';
-import { parseCutPoint } from './arguments.ts';
+import { FILE_HELP, parseCutPoint } from './arguments.ts';
 import { type MadeOptions, writeMadeRecording } from './made-recording.ts';
 import { openRecordingFile } from './recording-file.ts';
 
@@ -26,7 +26,7 @@ export function addCut(program: Command): void {
     .command('cut')
     .summary('a part of a recording, as a recording')
     .description('Writes what happened from one time or checkpoint up to another as a recording of its own.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .requiredOption('-o, --output <file>', 'the .lmsp file to write; "-" is standard output')
     .option('--from <seconds|@checkpoint>', 'where it begins; the start if left out', parseCutPoint)
     .option('--to <seconds|@checkpoint>', 'where it ends; the end if left out', parseCutPoint)

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { diffRecordings } from '../recording/recording-diff.ts';
 import { recordingInfo } from '../recording/recording-info.ts';
-import { parseCount } from './arguments.ts';
+import { FILE_HELP, parseCount } from './arguments.ts';
 import { type DiffedFile, diffLines } from './diff-text.ts';
 import { ExitCode } from './exit-code.ts';
 import { UsageError } from './failure.ts';
@@ -55,7 +55,7 @@ export function addDiff(program: Command): void {
     .command('diff')
     .summary('two recordings event by event and state by state')
     .description('Compares two recordings of any format, event by event and state by state.')
-    .argument('<a>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<a>', FILE_HELP)
     .argument('<b>', 'the other')
     .option('--times <how>', 'exact, ignore, or how many seconds they may differ', parseTimes, 0)
     .option(

@@ -48,7 +48,8 @@ function refuseOtherFormats(output: string): void {
   });
 }
 
-const STDOUT: ByteSink = {
+/** Never closed: the process ends with it. */
+export const STDOUT: ByteSink = {
   write: (bytes) =>
     new Promise((resolve, reject) => process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()))),
 };

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { MergeAlign } from '../recording/merge-plan.ts';
 import { mergeRecordings } from '../recording/merge-recordings.ts';
+import { FILE_HELP } from './arguments.ts';
 import { type MadeOptions, writeMadeRecording } from './made-recording.ts';
 import { openRecordingFile, type RecordingFile } from './recording-file.ts';
 
@@ -29,7 +30,7 @@ export function addMerge(program: Command): void {
     .command('merge')
     .summary('recordings of one room, as one recording')
     .description('Writes recordings of one room as one, in the order of one timeline.')
-    .argument('<files...>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<files...>', FILE_HELP)
     .requiredOption('-o, --output <file>', 'the .lmsp file to write; "-" is standard output')
     .option('--room <name>', 'what the room is called, where they are of different ones')
     .addOption(

@@ -47,6 +47,13 @@ export interface RecordingFile {
   close(): Promise<void>;
 }
 
+/** The same for a file whatever is in it, damaged or not: where its bytes are. @throws GametapeError naming the file */
+export async function openBytes(path: string): Promise<Pick<InputFile, 'name' | 'path' | 'close'>> {
+  if (path === '-') return { ...(await spoolStdin()), name: '<stdin>' };
+  if (HttpSource.isUrl(path)) return { ...(await spoolUrl(path)), name: path };
+  return { name: path, path, close: () => {} };
+}
+
 /**
  * For what reads all of a file. Standard input (`-`) and what is at a URL are put into a temporary file, because a recording is
  * not read from front to back.

@@ -1,18 +1,22 @@
 import { resolve } from 'node:path';
-import { GametapeError, type ProfileName } from '@gametape/shared';
+import { type ByteSink, GametapeError, type ProfileName } from '@gametape/shared';
 import { type Command, Option } from 'commander';
 import { FileSource } from '../file-source.ts';
 import type { Loss } from '../recording/losses.ts';
 import { type RecoverOptions, recoverRecording } from '../recording/recover-recording.ts';
 import { hasLosses, type RecoverReport } from '../recording/recover-report.ts';
 import { ExitCode } from './exit-code.ts';
+import { STDOUT } from './made-recording.ts';
 import { writeOutput } from './output-file.ts';
+import { MeteredSource } from './progress.ts';
+import { openBytes } from './recording-file.ts';
 import { paint, printLine, say } from './terminal.ts';
 
 const HELP = `
 Examples:
   gametape recover broken.lmsp -o session.lmsp
   gametape recover broken.lmsp -o session.lmsp --json | jq '.lost[]'
+  gametape recover https://example.org/broken.lmsp -o session.lmsp
 
 Every block that is intact goes into a new, finished recording of the same id; a damaged one is left out whole. What is lost
 is stated in the new file too: \`gametape info\` shows the gaps, and it is not complete.
@@ -45,8 +49,8 @@ export function addRecover(program: Command): void {
     .command('recover')
     .summary('what is intact of a damaged recording')
     .description('Writes every intact block of a damaged or unfinished recording as a new one, and says what is lost.')
-    .argument('<file>', 'a damaged or unfinished .lmsp')
-    .requiredOption('-o, --output <file>', 'what to write')
+    .argument('<file>', 'path or URL of a damaged or unfinished .lmsp; "-" is standard input')
+    .requiredOption('-o, --output <file>', 'the .lmsp file to write; "-" is standard output')
     .option('--overwrite', 'replace the output if it is there')
     .option('--recording <id>', 'which recording, if the file holds blocks of several; the longest if left out')
     .addOption(new Option('--profile <name>', 'the profile, where no block says it any more').choices(['lmsp', 'json']))
@@ -55,8 +59,8 @@ export function addRecover(program: Command): void {
     .addHelpText('after', HELP)
     .action(async (input: string, { output, overwrite, json, ...flags }: RecoverFlags) => {
       const report = await recoverFile(input, output, overwrite === true, flags);
-      if (json) await printLine(JSON.stringify({ input, output, ...report }));
-      else for (const line of toLines(report, output)) say(line);
+      if (json && output !== '-') await printLine(JSON.stringify({ input, output, ...report }));
+      else for (const line of toLines(report, output === '-' ? '<stdout>' : output)) say(line);
       if (hasLosses(report)) process.exitCode = ExitCode.Losses;
     });
 }
@@ -67,7 +71,8 @@ async function recoverFile(
   overwrite: boolean,
   { recording, profile, room }: Pick<RecoverFlags, 'recording' | 'profile' | 'room'>,
 ): Promise<RecoverReport> {
-  if (resolve(input) === resolve(output)) {
+  const isStdout = output === '-';
+  if (!isStdout && resolve(input) === resolve(output)) {
     const hint = 'Choose another name: what is left out of the new file is in the old one alone.';
     throw new GametapeError('FILE_EXISTS', `${output}: expected another file than the one that is read`, { hint });
   }
@@ -76,11 +81,18 @@ async function recoverFile(
     ...(profile !== undefined && { profile }),
     ...(room !== undefined && { room }),
   };
-  const source = await FileSource.open(input);
+  const { name, path, close } = await openBytes(input);
   try {
-    return await writeOutput(output, { overwrite }, (sink) => recoverRecording(source, sink, options));
+    const file = await FileSource.open(path);
+    try {
+      const source = new MeteredSource(file, { name });
+      const recover = (sink: ByteSink) => recoverRecording(source, sink, options);
+      return await (isStdout ? recover(STDOUT) : writeOutput(output, { overwrite }, recover));
+    } finally {
+      await file.close();
+    }
   } finally {
-    await source.close();
+    close();
   }
 }
 

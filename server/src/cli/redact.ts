@@ -1,6 +1,7 @@
 import type { RecordingReader } from '@gametape/shared';
 import type { Command } from 'commander';
 import { type RedactOptions, redactRecording } from '../redaction/redact-recording.ts';
+import { FILE_HELP } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { type MadeOptions, writeMadeRecording } from './made-recording.ts';
 import { openRecordingFile } from './recording-file.ts';
@@ -38,7 +39,7 @@ export function addRedact(program: Command): void {
     .description(
       "Writes a recording again without a player's name, a player's text, or what patterns find in any text.",
     )
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .requiredOption('-o, --output <file>', 'the .lmsp file to write; "-" is standard output')
     .option('--player <id>', 'whose name or text has to go')
     .option('--name [replacement]', "the player's name goes, and this comes in its place")

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { DEFAULT_IDLE_S, type RecordingStats, recordingStats } from '../recording/recording-stats.ts';
-import { parseSeconds } from './arguments.ts';
+import { FILE_HELP, parseSeconds } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { openRecordingFile } from './recording-file.ts';
 import { statsLines } from './stats-text.ts';
@@ -57,7 +57,7 @@ export function addStats(program: Command): void {
     .command('stats')
     .summary('counts and curves: typing, tests, events, bytes')
     .description('Counts what happened in a recording: events, typing, tests, pauses, and what it costs in bytes.')
-    .argument('<file>', '.lmsp, .lmsp.gz, .json or .ndjson; "-" is standard input')
+    .argument('<file>', FILE_HELP)
     .option('--json', 'one JSON object on stdout')
     .option('--player <id>', 'only what this player did')
     .option('--from <seconds>', 'only from this play time on', parseSeconds)
