@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EndRecord, GametapeError, isGametapeError, type SessionSummary } from '@gametape/shared';
 import { viewerDirectory } from '@gametape/viewer';
+import { builtViewer } from './http/built-viewer.ts';
 import { httpApi } from './http/http-api.ts';
 import { httpServer } from './http/http-server.ts';
 import { FileJournal } from './journal/file-journal.ts';
@@ -34,11 +35,13 @@ export interface Relay {
 /**
  * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes.
  *
- * @throws GametapeError `UNREACHABLE` when the port cannot be had; TypeError for an option that does not exist
+ * @throws GametapeError `UNREACHABLE` when the port cannot be had, `NOT_FOUND` when the viewer is not built; TypeError for an option that does not exist
  */
 export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<Relay> {
   const options = completeOptions(partial);
   const log = options.log ?? SILENT;
+  // Before anything is opened that would have to be closed again.
+  const viewer = options.viewer ? builtViewer(viewerDirectory) : undefined;
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
   const journal =
     options.dataDir === undefined
@@ -59,7 +62,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   const server = httpServer({
     api: httpApi(directory, store),
     recordingsDirectory: store.directory,
-    viewerDirectory: options.viewer ? viewerDirectory : undefined,
+    viewerDirectory: viewer,
   });
   const sessions = new SessionSet(
     options,

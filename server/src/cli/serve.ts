@@ -26,6 +26,7 @@ interface ServeOptions {
   readonly redis?: string;
   readonly config?: string;
   readonly insecure?: true;
+  readonly viewer: boolean;
   readonly json?: true;
 }
 
@@ -49,6 +50,7 @@ export function addServe(program: Command): void {
     .option('--redis <url>', `journal in Redis ${NOT_YET}`)
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
+    .option('--no-viewer', 'without the viewer under /')
     .option('--json', 'say on stdout, as one JSON line, where the relay listens')
     .addHelpText('after', EXAMPLES)
     .action(serve);
@@ -57,15 +59,18 @@ export function addServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
-  const { port, host, format, json } = options;
+  const { port, host, format, viewer, json } = options;
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, log });
+  const relay = await startRelay({ port, host, dataDir, format, viewer, log });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
-  else await printLine(`gametape listens on ${relay.wsUrl}, viewer at ${relay.url}, data in ${dataDir}`);
+  else
+    await printLine(
+      `gametape listens on ${relay.wsUrl}, ${viewer ? 'viewer' : 'HTTP'} at ${relay.url}, data in ${dataDir}`,
+    );
   if (!stopped.aborted) await new Promise((resolve) => stopped.addEventListener('abort', resolve, { once: true }));
   await relay.close();
   process.exitCode = interruptedExitCode();
