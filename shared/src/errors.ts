@@ -10,7 +10,7 @@ export const ERROR_HINTS = {
   BAD_DELTA: 'Send a keyframe: the state it changes is not the one that is known.',
   BAD_MESSAGE: 'Check that both sides speak gametape.v1 and that nothing in between changes bytes.',
   BAD_RECORDING: 'Check that the file follows the format its name says.',
-  DAMAGED: 'Run `gametape verify FILE` to see what is damaged and what is intact.',
+  DAMAGED: 'Run `gametape verify FILE` to see what is damaged, `gametape recover FILE -o OUT` to keep what is intact.',
   LIMIT_EXCEEDED: 'Send less, or in smaller pieces; the limits are listed in DELTA.md and PROTOCOL.md.',
   VERSION_UNKNOWN: 'Update the older of the two sides.',
   PROFILE_MISMATCH: 'Connect with the profile the room was opened with.',
@@ -26,7 +26,7 @@ export const ERROR_HINTS = {
   EVENTS_LOST: 'The connection was away for too long; the recording states the gap.',
   JOURNAL_FAILED: 'Look at the disk of the relay: what was not stored is not acknowledged.',
   FILE_EXISTS: 'Choose another name, or pass --overwrite.',
-  FORMAT_UNKNOWN: 'Use one of .lmsp, .lmsp.gz, .json or .ndjson.',
+  FORMAT_UNKNOWN: 'Use one of .lmsp, .lmsp.gz, .json or .ndjson; .csv and .parquet are written, never read.',
 } as const;
 
 export type ErrorCode = keyof typeof ERROR_HINTS;
