@@ -1,4 +1,4 @@
-"""Values, states and event bodies as shared/DELTA.md describes them. Written from that page alone; standard library only."""
+"""Values, states and event bodies as shared/DELTA.md describes them. Standard library only."""
 
 import json
 import math

@@ -20,6 +20,7 @@ import { describeRecording } from '../support/describe-recording.ts';
 import { withoutPython } from '../support/python.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { recordingId } from '../support/typed-session.ts';
+import { WrittenSession } from '../support/written-session.ts';
 
 const FOLDER = fileURLToPath(new URL('.', import.meta.url));
 const SCRIPT = `${FOLDER}read_lmsp.py`;
@@ -27,7 +28,7 @@ const NAMES = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.lmsp'))
   .map((file) => file.slice(0, -'.lmsp'.length));
 
-describe.skipIf(withoutPython('a reader written from the pages alone'))(
+describe.skipIf(withoutPython('the reader written from FORMAT.md and DELTA.md'))(
   'the Python reader',
   { timeout: 60_000 },
   () => {
@@ -39,7 +40,7 @@ describe.skipIf(withoutPython('a reader written from the pages alone'))(
 
     test('[R5] [D1] [D5] reads any session as this reader does', async () => {
       const folder = await tempDir();
-      const sessions = fc.sample(anySession, { numRuns: 60, seed: 3 });
+      const sessions = fc.sample(anySession, { numRuns: 30, seed: 3 });
       const recordings = await Promise.all(sessions.map(write));
       const paths = recordings.map((_, index) => `${folder}/${index}.lmsp`);
       for (const [index, path] of paths.entries()) writeFileSync(path, recordings[index] as Uint8Array);
@@ -48,6 +49,17 @@ describe.skipIf(withoutPython('a reader written from the pages alone'))(
         const reader = await RecordingReader.open(new BytesSource(bytes));
         expect(found[index]).toEqual(JSON.parse(JSON.stringify(await describeRecording(reader))));
       }
+    });
+
+    test('[R1] reads later keyframes of every form as this reader does', async () => {
+      const bytes = await longSession();
+      const reader = await RecordingReader.open(new BytesSource(bytes));
+      const { content } = await reader.readBlock(0);
+      // Of each player: without a state, all of it, changes of it.
+      expect(new Set([...content.laterKeyframes()].map(({ context }) => context.player)).size).toBe(3);
+      const path = `${await tempDir()}/long.lmsp`;
+      writeFileSync(path, bytes);
+      expect(readInPython([path])).toEqual([JSON.parse(JSON.stringify(await describeRecording(reader)))]);
     });
 
     test('[R3] does not call a recording intact that has a bit flipped in any byte', async () => {
@@ -121,6 +133,21 @@ async function write({ profile, states, steps, perBlock }: Session): Promise<Uin
   }
   await writer.finish();
   return sink.bytes();
+}
+
+/** One edits a long text, one has no state, one gets a new key. */
+async function longSession(): Promise<Uint8Array> {
+  const long = 'é😀x\n'.repeat(20);
+  const session = new WrittenSession(JSON_PROFILE, { ann: { text: long, n: 1 }, bob: {}, cat: { a: 1 } });
+  for (let index = 0; index < 3_300; index++) {
+    const char = index % 7 === 0 ? '😀' : 'y';
+    const event = { type: 'keystroke', data: { char, modifiers: [] } };
+    const name = ['ann', 'bob', 'cat'][index % 3] as string;
+    const edit = { at: 50, remove: 0, insert: char };
+    const grown = index > 400 && index < 410 ? { state: { a: 2, b: [index] } } : undefined;
+    await session.add(name, event, name === 'ann' ? { key: 'text', edit } : name === 'cat' ? grown : undefined);
+  }
+  return await session.finish();
 }
 
 function readInPython(paths: readonly string[]): unknown[] {

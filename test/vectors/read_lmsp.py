@@ -2,8 +2,8 @@
 
     python3 read_lmsp.py [--verify] FILE…
 
-Written from FORMAT.md and DELTA.md alone; standard library only. It reads whole files, and everything in them: it is a proof that
-the pages are enough, and a start for readers in other languages, not a fast one.
+Written from FORMAT.md and DELTA.md, which were completed where they did not suffice; standard library only. It reads whole files, and
+everything in them: it shows that the pages are enough, and is a start for readers in other languages, not a fast one.
 """
 
 import hashlib

@@ -51,9 +51,9 @@ export async function recogniseFile(path: string, name = path): Promise<Recognis
   }
   const format = content ?? (isTable(asked) ? undefined : asked);
   if (format !== undefined && !(isGzip && format === 'lmsp')) return { format, isGzip, start };
-  const inside = isGzip ? 'in this gzip file ' : '';
+  const inside = isGzip ? ' in this gzip file' : '';
   const found = start.startsWith('LMSP') ? 'a gzipped .lmsp file: unzip it' : JSON.stringify(start.slice(0, 16));
-  throw new GametapeError('FORMAT_UNKNOWN', `${name}: expected a recording ${inside}, found ${found}`);
+  throw new GametapeError('FORMAT_UNKNOWN', `${name}: expected a recording${inside}, found ${found}`);
 }
 
 /** The format that a name asks for, or undefined. */
