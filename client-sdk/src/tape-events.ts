@@ -1,12 +1,12 @@
 import {
   type BlockReplay,
   type Compression,
+  type EntryPlace,
   hasEvent,
   type JsonObject,
   type PlayClock,
   type ProducerContext,
   type State,
-  type TimelineEntry,
 } from '@gametape/shared';
 import type { EventFilter, TapeEvent } from './api.ts';
 import { toSeconds } from './producer.ts';
@@ -116,9 +116,9 @@ export class TapeEvents implements AsyncGenerator<TapeEvent, undefined> {
   #nextOfBlock(): TapeEvent | undefined {
     const block = this.#block;
     if (block === undefined) return undefined;
-    const { entries } = block.content;
-    while (this.#at < entries.length) {
-      const entry = entries[this.#at++] as TimelineEntry;
+    const { rows } = block.content;
+    while (this.#at < rows.length) {
+      const entry = rows.at(this.#at++);
       const context = block.contextOf(entry);
       const isOther = this.#player !== undefined && this.#player !== context.player;
       // Nobody can see what another player's entry says.
@@ -139,7 +139,7 @@ export class TapeEvents implements AsyncGenerator<TapeEvent, undefined> {
     return undefined;
   }
 
-  #isBeforeEnd(entry: TimelineEntry): boolean {
+  #isBeforeEnd(entry: EntryPlace): boolean {
     if (this.#to === Number.POSITIVE_INFINITY || secondsOf(entry, this.#clock) < this.#to) return true;
     this.#isOver = true;
     return false;
@@ -171,6 +171,6 @@ class ReadEvent implements TapeEvent {
   }
 }
 
-export function secondsOf({ time, exact }: TimelineEntry, clock: PlayClock): number {
+export function secondsOf({ time, exact }: EntryPlace, clock: PlayClock): number {
   return exact ?? toSeconds(clock.playTime(time));
 }

@@ -1,13 +1,13 @@
 import {
   type ByteSource,
   type Compression,
+  type EntryPlace,
   GametapeError,
   type PlayClock,
   type PlayerSummary,
   RecordingReader,
   type SoughtBlock,
   type State,
-  type TimelineEntry,
 } from '@gametape/shared';
 import type { EventFilter, Tape, TapeCheckpoint, TapeEvent, TapeMarker } from './api.ts';
 import { toSeconds } from './producer.ts';
@@ -128,7 +128,7 @@ class RecordingTape implements Tape {
   }
 
   /** The states after all entries that are due: of the block given, or of the one before where none of it is. */
-  async #statesWhere(isDue: (entry: TimelineEntry) => boolean, block: number): Promise<Map<string, State>> {
+  async #statesWhere(isDue: (entry: EntryPlace) => boolean, block: number): Promise<Map<string, State>> {
     if (this.#reader.blocks.length === 0) return new Map();
     const { contexts, due } = await this.#reader.seek(block, isDue);
     if (due === 0 && block > 0) return await this.#statesWhere(isDue, block - 1);

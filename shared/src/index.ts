@@ -46,6 +46,7 @@ export {
 } from './recording/block.ts';
 export { BlockBuilder, type ClosedBlock } from './recording/block-builder.ts';
 export { BlockDigest } from './recording/block-digest.ts';
+export type { BlockEntries, EntryPlace } from './recording/block-entries.ts';
 export { EventBlock, readEventBlock, type StartingPoint } from './recording/block-reader.ts';
 export { BlockReplay, type TimelineStep } from './recording/block-replay.ts';
 export { chainFault, type WalkedBlock, walkBlocks } from './recording/block-walk.ts';

@@ -4,6 +4,8 @@ const ONE = 0x8000_0000;
 const ONE_BYTE = 0x0080_0000;
 const TABLE = makeTable();
 const SCRATCH = new Uint8Array(8 * 1_024);
+/** Of short lengths, 0 until they are needed: making one takes longer than the crc of a short text. */
+const SHIFTS = new Uint32Array(4 * 1_024);
 const encoder = new TextEncoder();
 
 /** CRC-32 as in gzip and PNG (reflected 0xEDB88320). Continues from `before`, the crc of the bytes so far. */
@@ -35,6 +37,12 @@ export function combineCrc32(before: number, next: number, shift: number): numbe
 
 /** What `combineCrc32` takes for the length of what follows: x^(8 length), never 0. */
 export function crc32Shift(length: number): number {
+  if (length >= SHIFTS.length) return makeShift(length);
+  SHIFTS[length] ||= makeShift(length);
+  return SHIFTS[length] as number;
+}
+
+function makeShift(length: number): number {
   let shift = ONE;
   let power = ONE_BYTE;
   for (let rest = length; rest > 0; rest = Math.floor(rest / 2)) {

@@ -4,6 +4,7 @@ import { GametapeError } from '../errors.ts';
 import type { TimelineEntry } from '../event.ts';
 import type { StateEntry } from '../state/live-state.ts';
 import { type BlockHeader, decodeBlockPayload } from './block.ts';
+import { BlockEntries } from './block-entries.ts';
 import type { Compression } from './byte-io.ts';
 import { readEventColumns } from './event-columns.ts';
 import { readKeyframe } from './keyframe-record.ts';
@@ -41,7 +42,7 @@ export class EventBlock {
   readonly header: BlockHeader;
   readonly checkpoints: CheckpointRecord[] = [];
   readonly gaps: GapRecord[] = [];
-  readonly entries: readonly TimelineEntry[];
+  readonly rows: BlockEntries;
   readonly summary: RecordingSummary | undefined;
   readonly end: EndRecord | undefined;
   /** Where play time stands at its start; undefined where the block does not say it. */
@@ -49,6 +50,7 @@ export class EventBlock {
   /** Records of types this version does not know (R5). */
   readonly unknown: UnknownRecord[] = [];
   readonly #identity: RecordingIdentity;
+  #entries: readonly TimelineEntry[] | undefined;
   readonly #keyframes = new Map<number, KeyframeBytes>();
   /** As they were read, until somebody takes them: from then on they are read again. */
   #contexts: ProducerContext[] | undefined = [];
@@ -58,7 +60,7 @@ export class EventBlock {
     this.header = header;
     this.#identity = identity;
     const contexts = new Map<number, ProducerContext>();
-    let entries: TimelineEntry[] = [];
+    let rows = BlockEntries.none();
     for (const record of readRecords(payload)) {
       const { type, reader, bytes } = record;
       if (identity.learn(record)) continue;
@@ -74,8 +76,8 @@ export class EventBlock {
           this.#addLaterKeyframe(reader, bytes);
           continue;
         case RecordType.Events:
-          if (entries.length > 0) reader.fail('has a second record of events');
-          entries = readEventColumns(reader, {
+          if (rows.length > 0) reader.fail('has a second record of events');
+          rows = readEventColumns(reader, {
             firstSeq: header.firstSeq,
             firstTime: header.firstTime,
             producers: contexts,
@@ -102,11 +104,17 @@ export class EventBlock {
       }
       reader.end();
     }
-    if (entries.length !== header.events) {
-      throw new GametapeError('DAMAGED', `the block holds ${entries.length} entries, its header says ${header.events}`);
+    if (rows.length !== header.events) {
+      throw new GametapeError('DAMAGED', `the block holds ${rows.length} entries, its header says ${header.events}`);
     }
-    this.entries = entries;
+    this.rows = rows;
     this.#contexts = [...contexts.values()];
+  }
+
+  /** All entries as objects, which it keeps: `rows` makes those that are needed. */
+  get entries(): readonly TimelineEntry[] {
+    this.#entries ??= [...this.rows];
+    return this.#entries;
   }
 
   /** Every producer that has a keyframe here, as it is at the start of the block: new ones at each call. */

@@ -47,14 +47,14 @@ export class BlockReplay {
 
   /** Up to the first entry that is not due, which is left as it is. @throws GametapeError `DAMAGED` or `BAD_DELTA`. */
   *steps(isDue: (entry: TimelineEntry) => boolean = () => true): Generator<TimelineStep> {
-    for (const entry of this.content.entries) {
+    for (const entry of this.content.rows) {
       if (!isDue(entry)) return;
       const context = this.contextOf(entry);
       yield { entry, body: context.advance(entry, 'DAMAGED', this.#crc32), context };
     }
   }
 
-  /** The producer of an entry, for those who go through `content.entries` by themselves. @throws GametapeError `DAMAGED` */
+  /** The producer of an entry, for those who go through `content.rows` by themselves. @throws GametapeError `DAMAGED` */
   contextOf(entry: TimelineEntry): ProducerContext {
     const known = this.contexts.get(entry.producer);
     if (known) return known;
@@ -76,15 +76,16 @@ export function contextsBefore(
 ): Map<number, ProducerContext> {
   const places = new Map<number, ReplayPlace>();
   for (const { context, entry } of content.startingPoints(end)) places.set(context.index, { context, entry, last: -1 });
+  const { rows } = content;
   for (let at = 0; at < end; at++) {
-    const entry = content.entries[at] as TimelineEntry;
-    let place = places.get(entry.producer);
+    const producer = rows.producerAt(at);
+    let place = places.get(producer);
     if (!place) {
-      place = { context: newContext(identity, entry), entry: 0, last: -1 };
-      places.set(entry.producer, place);
+      place = { context: newContext(identity, rows.at(at)), entry: 0, last: -1 };
+      places.set(producer, place);
     }
     place.last = at;
-    if (at >= place.entry) place.context.advance(entry, 'DAMAGED', crc32);
+    if (at >= place.entry) place.context.advance(rows.at(at), 'DAMAGED', crc32);
   }
   const ordered = [...places].sort(([, one], [, other]) => one.last - other.last);
   return new Map(ordered.map(([producer, { context }]) => [producer, context]));

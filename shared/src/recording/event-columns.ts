@@ -2,6 +2,7 @@ import type { ByteReader } from '../bytes/byte-reader.ts';
 import { ByteWriter } from '../bytes/byte-writer.ts';
 import type { TimelineEntry } from '../event.ts';
 import { LIMITS } from '../limits.ts';
+import { BlockEntries, ENTRY_FIELDS, EntryField } from './block-entries.ts';
 
 /** Columns of an events record (FORMAT.md). Others are skipped. */
 const Column = { Producer: 1, Seq: 2, Time: 3, Stamp: 4, Pseq: 5, Hlc: 6, Length: 7, Body: 8, Exact: 9 } as const;
@@ -87,7 +88,7 @@ function isAllZero(column: ByteWriter): boolean {
 }
 
 /** Bodies are borrowed from the payload. Fails through the reader. */
-export function readEventColumns(reader: ByteReader, base: ColumnBase): TimelineEntry[] {
+export function readEventColumns(reader: ByteReader, base: ColumnBase): BlockEntries {
   const count = readCount(reader);
   const columns = new Map<number, ByteReader>();
   while (reader.left > 0) {
@@ -99,43 +100,68 @@ export function readEventColumns(reader: ByteReader, base: ColumnBase): Timeline
   const producers = required(Column.Producer);
   const times = required(Column.Time);
   const lengths = required(Column.Length);
-  const bodies = required(Column.Body);
+  const bodyBytes = required(Column.Body);
+  const bodies = bodyBytes.raw(bodyBytes.left);
   const [seqs, stamps, pseqs] = [columns.get(Column.Seq), columns.get(Column.Stamp), columns.get(Column.Pseq)];
-  const [hlcs, exacts] = [columns.get(Column.Hlc), columns.get(Column.Exact)];
+  const [hlcs, exactTimes] = [columns.get(Column.Hlc), columns.get(Column.Exact)];
   const lasts = new Lasts(base.producers);
-  const entries: TimelineEntry[] = [];
+  const rows = new Float64Array(count * ENTRY_FIELDS);
+  const bodyEnds = new Uint32Array(count);
+  const exacts = exactTimes && new Float64Array(count);
   let seq = base.firstSeq - 1;
   let time = base.firstTime;
+  let bodyEnd = 0;
   for (let i = 0; i < count; i++) {
     const tagged = producers.varint();
     const producer = tagged < 0x8000_0000 ? tagged >>> 1 : Math.floor(tagged / 2);
     const last = lasts.of(producer);
-    seq += 1 + (seqs === undefined ? 0 : seqs.zigzag());
+    seq += 1 + zigzagOf(seqs);
     time += times.zigzagUnit();
-    let stamp: number | null = null;
+    let stamp = Number.NaN;
     let pseq = 0;
     if (tagged % 2 === 0) {
-      stamp = last.stamp + (time - last.time) + (stamps === undefined ? 0 : stamps.zigzagUnit());
-      pseq = last.pseq + 1 + (pseqs === undefined ? 0 : pseqs.zigzag());
+      stamp = last.stamp + (time - last.time) + zigzagUnitOf(stamps);
+      pseq = last.pseq + 1 + zigzagOf(pseqs);
       last.stamp = stamp;
       last.pseq = pseq;
     }
     last.time = time;
-    if (!isSound(seq, pseq, time, stamp)) reader.fail(`has an entry ${i} with numbers out of range`);
-    const hlc = hlcs === undefined ? 0 : hlcs.varint();
-    const body = bodies.raw(lengths.varint());
-    // All entries are of one shape: those without an exact time have it undefined.
-    const exact = exacts === undefined ? undefined : readExact(exacts, i);
-    entries.push({ seq, producer, pseq, time, hlc, stamp, exact, body });
+    if (!isSound(seq, pseq, time, last.stamp)) reader.fail(`has an entry ${i} with numbers out of range`);
+    const row = i * ENTRY_FIELDS;
+    rows[row + EntryField.Producer] = producer;
+    rows[row + EntryField.Seq] = seq;
+    rows[row + EntryField.Time] = time;
+    rows[row + EntryField.Stamp] = stamp;
+    rows[row + EntryField.Pseq] = pseq;
+    rows[row + EntryField.Hlc] = varintOf(hlcs);
+    bodyEnd += lengths.varint();
+    if (bodyEnd > bodies.length) reader.fail(`has an entry ${i} whose body ends behind all bodies`);
+    bodyEnds[i] = bodyEnd;
+    if (exactTimes && exacts) exacts[i] = readExact(exactTimes, i);
   }
-  for (const column of [producers, times, lengths, bodies, seqs, stamps, pseqs, hlcs, exacts]) column?.end();
-  return entries;
+  if (bodyEnd < bodies.length) reader.fail(`has ${bodies.length - bodyEnd} bytes of bodies too many`);
+  for (const column of [producers, times, lengths, seqs, stamps, pseqs, hlcs, exactTimes]) column?.end();
+  return new BlockEntries({ rows, bodyEnds, exacts, bodies });
 }
 
-function readExact(exacts: ByteReader, entry: number): number | undefined {
+/** A column that is missing is all zeros. */
+function zigzagOf(column: ByteReader | undefined): number {
+  return column === undefined ? 0 : column.zigzag();
+}
+
+function zigzagUnitOf(column: ByteReader | undefined): number {
+  return column === undefined ? 0 : column.zigzagUnit();
+}
+
+function varintOf(column: ByteReader | undefined): number {
+  return column === undefined ? 0 : column.varint();
+}
+
+/** NaN for none. */
+function readExact(exacts: ByteReader, entry: number): number {
   const exact = exacts.f64();
   if (Math.abs(exact) === Number.POSITIVE_INFINITY) exacts.fail(`has an entry ${entry} at no finite time`);
-  return Number.isNaN(exact) ? undefined : exact;
+  return exact;
 }
 
 /** Each entry takes a byte at least in each of three columns. */
@@ -144,9 +170,9 @@ function readCount(reader: ByteReader): number {
   return count > LIMITS.blockEntries ? reader.fail(`has ${count} entries, more than ${LIMITS.blockEntries},`) : count;
 }
 
-function isSound(seq: number, pseq: number, time: number, stamp: number | null): boolean {
+function isSound(seq: number, pseq: number, time: number, stamp: number): boolean {
   const isCounted = seq >= 0 && pseq >= 0 && Number.isSafeInteger(seq) && Number.isSafeInteger(pseq);
-  return isCounted && Number.isSafeInteger(time) && (stamp === null || Number.isSafeInteger(stamp));
+  return isCounted && Number.isSafeInteger(time) && Number.isSafeInteger(stamp);
 }
 
 /** The numbers of each producer that its next entry is relative to. */

@@ -75,6 +75,8 @@ export class PlayClock {
 
   playTime(time: number): number {
     const now = this.#pausedAt === undefined ? time : Math.min(time, this.#pausedAt);
+    // Most recordings have no pause, and every event asks.
+    if (this.#pauses.length === 0) return now;
     const begun = this.#countPauses((from) => from < now);
     const [from, to] = this.#pauses[begun - 1] ?? [now, now];
     return now < to ? from - this.#before(begun - 1) : now - this.#before(begun);

@@ -1,8 +1,8 @@
 import type { ProducerContext } from '../body/producer-context.ts';
 import { GametapeError, located } from '../errors.ts';
-import type { TimelineEntry } from '../event.ts';
 import { BLOCK_HEADER_BYTES, type BlockHeader, decodeBlockHeader } from './block.ts';
 import { BlockCache } from './block-cache.ts';
+import { ENTRY_FIELDS, type EntryPlace } from './block-entries.ts';
 import { type EventBlock, readEventBlock } from './block-reader.ts';
 import { BlockReplay, contextsBefore, type TimelineStep } from './block-replay.ts';
 import { type ByteSource, type Compression, PORTABLE_COMPRESSION } from './byte-io.ts';
@@ -24,8 +24,8 @@ import { readFurther, readUnfinished } from './unfinished.ts';
 /** Read at once from the end: footer and index of all but very long recordings. */
 const TAIL_BYTES = 64 * 1024;
 
-/** What a decoded entry takes in memory, about. */
-const ENTRY_BYTES = 128;
+/** What a decoded entry takes in memory. */
+const ENTRY_BYTES = ENTRY_FIELDS * 8 + 4;
 
 /** Where a block of the file starts and what it holds. */
 export interface LoadedBlock {
@@ -182,14 +182,14 @@ export class RecordingReader {
    * Every producer as it is when the entries of one block that are due have passed: one read, and a replay from the nearest
    * keyframes (R2, V3). Due are all entries before the first that is not.
    */
-  async seek(block: number, isDue: (entry: TimelineEntry) => boolean): Promise<SoughtBlock> {
+  async seek(block: number, isDue: (entry: EntryPlace) => boolean): Promise<SoughtBlock> {
     const content = await this.#cache.load(block, async () => {
       const { header, content } = await this.readBlock(block);
       return { block: content, rawLength: header.rawLength + header.events * ENTRY_BYTES };
     });
-    const { entries } = content;
-    const firstLater = entries.findIndex((entry) => !isDue(entry));
-    const due = firstLater < 0 ? entries.length : firstLater;
+    const { rows } = content;
+    let due = 0;
+    while (due < rows.length && isDue(rows.placeAt(due))) due++;
     const { identity } = this.#contents;
     try {
       return { due, contexts: contextsBefore(due, { content, identity, crc32: this.#compression.crc32 }) };
