@@ -1,5 +1,7 @@
+import { PORTABLE_COMPRESSION } from '@gametape/shared';
 import type { ConnectOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
 import { BROWSER } from './platform/browser.ts';
+import { openInBrowser } from './platform/browser-source.ts';
 import type { TapeSource } from './platform/platform.ts';
 import { OfflineRecorder, type RecorderOptions } from './recorder.ts';
 import { connectOn } from './session.ts';
@@ -20,7 +22,7 @@ export function spectate(options: SpectateOptions): Promise<Live> {
 
 /** Opens a recording: a URL, a File or Blob, bytes, or a source of one's own. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
 export async function openRecording(source: TapeSource): Promise<Tape> {
-  return openTape(await BROWSER.openSource(source), BROWSER.compression);
+  return openTape(openInBrowser(source), PORTABLE_COMPRESSION);
 }
 
 /** Records without a relay. */

@@ -1,5 +1,5 @@
 import type { ConnectOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
-import { NODE } from './platform/node.ts';
+import { NODE, NODE_COMPRESSION, openInNode } from './platform/node.ts';
 import type { TapeSource } from './platform/platform.ts';
 import { OfflineRecorder, type RecorderOptions } from './recorder.ts';
 import { connectOn } from './session.ts';
@@ -21,7 +21,7 @@ export function spectate(options: SpectateOptions): Promise<Live> {
 
 /** Opens a recording: a path, a URL, a Blob, bytes, or a source of one's own. @throws GametapeError `BAD_RECORDING`, `DAMAGED`, `NOT_FOUND` */
 export async function openRecording(source: TapeSource): Promise<Tape> {
-  return openTape(await NODE.openSource(source), NODE.compression);
+  return openTape(await openInNode(source), NODE_COMPRESSION);
 }
 
 /** Records without a relay. */

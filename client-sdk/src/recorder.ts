@@ -1,15 +1,13 @@
 import {
-  BytesSink,
-  type Compression,
   EventType,
   GametapeError,
   type JsonObject,
   makeRecordingId,
   ProducerContext,
+  type ProducerRecord,
   type Profile,
   type ProfileName,
   profileNamed,
-  RecordingWriter,
   type State,
   type TimelineEntry,
 } from '@gametape/shared';
@@ -132,7 +130,7 @@ export class OfflineRecorder {
     const events: RecordedEvent[] = [];
     for (const entry of this.#entries) {
       const context = contexts.get(entry.producer) as ProducerContext;
-      const { event } = context.advance(entry, 'BAD_RECORDING', this.#platform.compression.crc32);
+      const { event } = context.advance(entry, 'BAD_RECORDING', this.#platform.crc32);
       if (!event) continue;
       const game_event = { type: event.type, player_id: context.player, data: event.data };
       const game_state = context.state.toJson();
@@ -157,26 +155,22 @@ export class OfflineRecorder {
 
   /** The same as a compact `.lmsp` file. */
   async toBytes(): Promise<Uint8Array> {
-    const sink = new BytesSink();
-    const compression: Compression = this.#platform.compression;
-    const meta = {
-      recordingId: makeRecordingId(Date.now(), this.#platform.randomBytes(10)),
-      room: this.#options.room ?? 'offline',
-      profile: this.#profile.name,
-      createdAt: (this.#startedAt?.getTime() ?? 0) / 1_000,
+    const hasOutcome = Object.keys(this.#outcome).length > 0;
+    // Taken now: what is recorded while the writer loads is not part of it.
+    const recorded = {
+      meta: {
+        recordingId: makeRecordingId(Date.now(), this.#platform.randomBytes(10)),
+        room: this.#options.room ?? 'offline',
+        profile: this.#profile.name,
+        createdAt: (this.#startedAt?.getTime() ?? 0) / 1_000,
+      },
+      producers: this.#identities(),
+      entries: [...this.#entries],
+      checkpoints: new Map([...this.#checkpoints].map(([name, index]) => [index, name])),
+      end: { endedAt: this.#duration(), ...(hasOutcome && { outcome: this.#outcome as JsonObject }) },
     };
-    const writer = new RecordingWriter(sink, meta, { compression });
-    const names = new Map([...this.#checkpoints].map(([name, index]) => [index, name]));
-    for (const { index, name } of this.#players.values())
-      writer.addProducer({ index, player: name, instance: INSTANCE });
-    for (const [index, entry] of this.#entries.entries()) {
-      await writer.add(entry);
-      const name = names.get(index);
-      if (name !== undefined) writer.addCheckpoint(name, entry);
-    }
-    const outcome = Object.keys(this.#outcome).length > 0 ? { outcome: this.#outcome as JsonObject } : undefined;
-    await writer.finish({ endedAt: this.#duration(), ...outcome });
-    return sink.bytes();
+    const { writeRecorded } = await import('./recorded-file.ts');
+    return await writeRecorded(recorded, await this.#platform.compression());
   }
 
   #now(playerId: string | undefined): { player: Player; stamp: number } {
@@ -189,7 +183,7 @@ export class OfflineRecorder {
   }
 
   #addPlayer(name: string): Player {
-    const producer = new Producer(this.#profile, this.#platform.compression.crc32);
+    const producer = new Producer(this.#profile, this.#platform.crc32);
     const initial = this.#profile.initialState?.(name);
     if (initial) producer.begin(initial);
     const player = { producer, index: this.#players.size, name, events: 0 };
@@ -207,11 +201,12 @@ export class OfflineRecorder {
   }
 
   #contexts(): Map<number, ProducerContext> {
-    const identities = [...this.#players.values()].map(({ index, name }) => ({
-      index,
-      player: name,
-      instance: INSTANCE,
-    }));
-    return new Map(identities.map((identity) => [identity.index, new ProducerContext(this.#profile, identity)]));
+    return new Map(
+      this.#identities().map((identity) => [identity.index, new ProducerContext(this.#profile, identity)]),
+    );
+  }
+
+  #identities(): ProducerRecord[] {
+    return [...this.#players.values()].map(({ index, name }) => ({ index, player: name, instance: INSTANCE }));
   }
 }

@@ -70,11 +70,11 @@ class LiveSession implements Session {
     this.#profile = profileNamed(options.profile ?? 'lmsp');
     this.#startedAt = platform.now();
     this.#instance = hex(platform.randomBytes(8));
-    this.#producer = new Producer(this.#profile, platform.compression.crc32);
+    this.#producer = new Producer(this.#profile, platform.crc32);
     const state = options.state ?? this.#profile.initialState?.(options.player);
     if (state) this.#producer.begin(state);
     this.#helloState = state ? this.#producer.encode(undefined, 0) : new Uint8Array(0);
-    this.#view = new RoomView(platform.compression.crc32);
+    this.#view = new RoomView(platform.crc32);
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
       clock: () => this.#clock(),

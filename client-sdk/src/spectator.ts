@@ -45,7 +45,7 @@ class Spectator implements Live {
     this.#id =
       options.spectator ?? `spectator-${[...platform.randomBytes(6)].map((byte) => byte.toString(16)).join('')}`;
     if (!isId(this.#id)) throw new GametapeError('BAD_ID', `spectator: ${JSON.stringify(this.#id)} is no id`);
-    this.#view = new RoomView(platform.compression.crc32);
+    this.#view = new RoomView(platform.crc32);
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
       clock: () => Math.round(platform.now()),

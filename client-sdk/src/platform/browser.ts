@@ -1,12 +1,10 @@
-import { PORTABLE_COMPRESSION } from '@gametape/shared';
-import { openHere } from './bytes-source.ts';
-import { HttpSource } from './http-source.ts';
+import { crc32 } from '@gametape/shared';
 import type { Platform, Socket } from './platform.ts';
 
 export const BROWSER: Platform = {
-  compression: PORTABLE_COMPRESSION,
+  crc32,
   now: () => performance.now() * 1_000,
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol) as Socket,
-  openSource: async (source) => (typeof source === 'string' ? new HttpSource(source) : openHere(source)),
+  compression: async () => (await import('./portable-compression.ts')).PORTABLE_COMPRESSION,
 };

@@ -5,25 +5,28 @@ import { type ByteSource, type Compression, GametapeError } from '@gametape/shar
 import { WebSocket } from 'ws';
 import { openHere } from './bytes-source.ts';
 import { HttpSource } from './http-source.ts';
-import type { Platform, Socket } from './platform.ts';
+import type { Platform, Socket, TapeSource } from './platform.ts';
 
-const COMPRESSION: Compression = {
+export const NODE_COMPRESSION: Compression = {
   crc32,
   deflate: (bytes) => deflateRawSync(bytes, { level: 6 }),
   inflate: (bytes, rawLength) => inflateRawSync(bytes, { maxOutputLength: Math.max(1, rawLength) }),
 };
 
 export const NODE: Platform = {
-  compression: COMPRESSION,
+  crc32,
   now: () => performance.now() * 1_000,
   randomBytes: (count) => randomBytes(count),
   // Node's own WebSocket inflates without a bound (CVE-2026-1526): `ws` does not negotiate compression here.
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol, { perMessageDeflate: false }) as unknown as Socket,
-  openSource: async (source) => {
-    if (typeof source !== 'string') return openHere(source);
-    return HttpSource.isUrl(source) ? new HttpSource(source) : await FileSource.open(source);
-  },
+  compression: async () => NODE_COMPRESSION,
 };
+
+/** What to read a recording from in Node, where a text is a path or a URL. @throws GametapeError `NOT_FOUND` */
+export async function openInNode(source: TapeSource): Promise<ByteSource> {
+  if (typeof source !== 'string') return openHere(source);
+  return HttpSource.isUrl(source) ? new HttpSource(source) : await FileSource.open(source);
+}
 
 class FileSource implements ByteSource {
   readonly name: string;

@@ -1,4 +1,4 @@
-import type { ByteSource, Compression } from '@gametape/shared';
+import type { ByteSource, Compression, Crc32 } from '@gametape/shared';
 
 /** The part of the WebSocket API that the SDK uses: browsers have it, and `ws` has it in Node. */
 export interface Socket {
@@ -16,12 +16,13 @@ export interface Socket {
 /** What a recording can be opened from: a path (Node) or URL, a file the user chose, bytes, or whatever can be read. */
 export type TapeSource = string | Blob | Uint8Array | ByteSource;
 
-/** All that the SDK needs of where it runs. */
+/** All that recording and watching need of where they run: what opens recordings is apart, so that games need not load it. */
 export interface Platform {
-  readonly compression: Compression;
+  readonly crc32: Crc32;
   /** Monotonic clock in microseconds (T1). */
   now(): number;
   randomBytes(count: number): Uint8Array;
   openSocket(url: string, subprotocol: string): Socket;
-  openSource(source: TapeSource): Promise<ByteSource>;
+  /** Resolves when it is there: browsers load it once a recording is written. */
+  compression(): Promise<Compression>;
 }
