@@ -3,6 +3,11 @@ import { diffText } from './text-diff.ts';
 
 /** Texts alike in fewer units than this are not worth a cut of their own. */
 const ANCHOR = 32;
+/** Of the rolling hash: odd, and its power by which the unit that leaves a run counted. */
+const BASE = 0x0100_0193;
+const LEAVING = Array.from({ length: ANCHOR - 1 }).reduce<number>((power) => Math.imul(power, BASE), 1);
+/** Bits of a hash that the filter of `Anchors` knows. */
+const FILTER_BITS = 16;
 
 /** One step of a patch: after `keep` units that stay, `remove` units go and `insert` comes. The rest of the text stays. */
 export interface TextPatchStep {
@@ -37,20 +42,20 @@ export function applyTextPatch(text: string, steps: readonly TextPatchStep[]): s
 }
 
 function matchRuns(before: string, after: string, keep: number): TextPatchStep[] {
-  const starts = anchorsOf(before);
+  const anchors = new Anchors(before);
   const steps: TextPatchStep[] = [];
   let [keptFrom, removeFrom, insertFrom] = [-keep, 0, 0];
+  let hash = hashRun(after, 0);
   for (let at = 0; at + ANCHOR <= after.length; ) {
-    const found = starts.get(after.slice(at, at + ANCHOR));
-    if (found === undefined || found < removeFrom) {
+    const found = anchors.find(hash, after, at);
+    const match =
+      found < removeFrom ? undefined : widen(before, after, { from: found, to: at, removeFrom, insertFrom });
+    if (!match || match.length < ANCHOR) {
+      hash = roll(hash, after, at);
       at++;
       continue;
     }
-    const { from, to, length } = widen(before, after, { from: found, to: at, removeFrom, insertFrom });
-    if (length < ANCHOR) {
-      at++;
-      continue;
-    }
+    const { from, to, length } = match;
     if (from > removeFrom || to > insertFrom) {
       steps.push({
         keep: removeFrom - keptFrom,
@@ -62,6 +67,7 @@ function matchRuns(before: string, after: string, keep: number): TextPatchStep[]
     removeFrom = from + length;
     insertFrom = to + length;
     at = insertFrom;
+    hash = hashRun(after, at);
   }
   if (removeFrom < before.length || insertFrom < after.length) {
     steps.push({ keep: removeFrom - keptFrom, remove: before.length - removeFrom, insert: after.slice(insertFrom) });
@@ -69,14 +75,45 @@ function matchRuns(before: string, after: string, keep: number): TextPatchStep[]
   return steps;
 }
 
-/** Where each run of `ANCHOR` units, one after another, is in a text. One that is there twice tells no place (-1). */
-function anchorsOf(text: string): Map<string, number> {
-  const starts = new Map<string, number>();
-  for (let at = 0; at + ANCHOR <= text.length; at += ANCHOR) {
-    const run = text.slice(at, at + ANCHOR);
-    starts.set(run, starts.has(run) ? -1 : at);
+/**
+ * Where each run of `ANCHOR` units of a text, one after another, is. Found by a hash that rolls (as rsync does): a slice and a
+ * lookup at every unit of the other text took a third of the time that writing a recording takes.
+ */
+class Anchors {
+  readonly #text: string;
+  /** A run that is there twice tells no place (-1), nor does one with the hash of another. */
+  readonly #starts = new Map<number, number>();
+  /** Says of most hashes that no run has them. */
+  readonly #filter = new Uint8Array(1 << FILTER_BITS);
+
+  constructor(text: string) {
+    this.#text = text;
+    for (let at = 0; at + ANCHOR <= text.length; at += ANCHOR) {
+      const hash = hashRun(text, at);
+      this.#starts.set(hash, this.#starts.has(hash) ? -1 : at);
+      this.#filter[hash >>> (32 - FILTER_BITS)] = 1;
+    }
   }
-  return starts;
+
+  /** Where the run of `hash` that `other` has at `at` is, or -1. */
+  find(hash: number, other: string, at: number): number {
+    if (this.#filter[hash >>> (32 - FILTER_BITS)] === 0) return -1;
+    const start = this.#starts.get(hash) ?? -1;
+    return start >= 0 && this.#text.startsWith(other.slice(at, at + ANCHOR), start) ? start : -1;
+  }
+}
+
+function hashRun(text: string, at: number): number {
+  const end = Math.min(at + ANCHOR, text.length);
+  let hash = 0;
+  for (let i = at; i < end; i++) hash = (Math.imul(hash, BASE) + text.charCodeAt(i)) | 0;
+  return hash;
+}
+
+/** The hash of the run one unit on. */
+function roll(hash: number, text: string, at: number): number {
+  const rest = (hash - Math.imul(text.charCodeAt(at), LEAVING)) | 0;
+  return (Math.imul(rest, BASE) + text.charCodeAt(at + ANCHOR)) | 0;
 }
 
 interface Match {
