@@ -3,11 +3,13 @@ import type { TimelineEntry } from '../event.ts';
 import { type KeyframeReference, referenceTo } from './later-keyframe.ts';
 
 /** A seek replays about this many entries at most, whatever the block holds. */
-const EVERY_ENTRIES = 1_024;
+const EVERY_ENTRIES = 512;
 /** A producer with fewer entries than this since its last keyframe is replayed from there: that costs less than another. */
 const WORTH_ENTRIES = 64;
 /** What a keyframe may take for each entry it spares. Pasted texts would be in the file a second time: rustcode grew by 23 %. */
 const BYTES_PER_ENTRY = 2;
+/** The same for a producer that joined in this block: its keyframe has no state to write a patch against, so the next is whole. */
+const BYTES_PER_ENTRY_ONCE = 20;
 
 /** A producer's last keyframe in the block that is open, and what it has had since. */
 interface Since {
@@ -56,7 +58,8 @@ export class LaterKeyframes {
     for (const [producer, { reference, entries }] of [...this.#since]) {
       const context = contexts.get(producer);
       if (!context || entries < WORTH_ENTRIES) continue;
-      yield { context, before: reference, maxBytes: entries * BYTES_PER_ENTRY };
+      const isFirst = reference.entries.length === 0;
+      yield { context, before: reference, maxBytes: entries * (isFirst ? BYTES_PER_ENTRY_ONCE : BYTES_PER_ENTRY) };
     }
   }
 }
