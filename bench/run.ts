@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { browserSize } from './browser-size.ts';
 import { convertMemory } from './convert-memory.ts';
 import { fileSize } from './file-size.ts';
 import { openSeek } from './open-seek.ts';
@@ -9,7 +10,7 @@ import { machineLine } from './support/machine.ts';
 import { number, printLine } from './support/print.ts';
 import { wire } from './wire.ts';
 
-const BENCHES: readonly Bench[] = [fileSize, readWrite, openSeek, convertMemory, wire, relayCpu];
+const BENCHES: readonly Bench[] = [fileSize, readWrite, openSeek, convertMemory, browserSize, wire, relayCpu];
 
 const USAGE = `Usage: npm run bench -- [name...] [options]
 
