@@ -36,7 +36,8 @@ describe.skipIf(missing.length > 0)('seeking in real editing sessions', () => {
       const again = await playTo(tape, times);
       expect(JSON.stringify(again)).toBe(JSON.stringify(played));
       expect((await tape.statesAt(0)).get(name)).toEqual((await playTo(tape, [0]))[0]);
-      expect((await tape.statesAt(tape.duration + 1)).get(name)).toEqual(played.at(-1));
+      const end = tape.duration + 1;
+      expect((await tape.statesAt(end)).get(name)).toEqual((await playTo(tape, [end]))[0]);
     },
     180_000,
   );

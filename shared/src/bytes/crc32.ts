@@ -7,6 +7,9 @@ const SCRATCH = new Uint8Array(8 * 1_024);
 /** Of short lengths, 0 until they are needed: making one takes longer than the crc of a short text. */
 const SHIFTS = new Uint32Array(4 * 1_024);
 const encoder = new TextEncoder();
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const ESCAPES = makeEscapes();
 
 /** CRC-32 as in gzip and PNG (reflected 0xEDB88320). Continues from `before`, the crc of the bytes so far. */
 export type Crc32 = (bytes: Uint8Array, before?: number) => number;
@@ -28,6 +31,31 @@ export function textCrc32(text: string, crc32: Crc32, before = 0): { crc: number
   }
   const { written } = encoder.encodeInto(text, SCRATCH);
   return { crc: crc32(SCRATCH.subarray(0, written), before), bytes: written };
+}
+
+/** The same with the JSON of a text, without its quotes. `JSON.stringify` takes ten times as long for the usual text. */
+export function jsonTextCrc32(text: string, crc32: Crc32, before = 0): { crc: number; bytes: number } {
+  const bytes = text.length * 2 > SCRATCH.length ? undefined : writeAsciiJson(text);
+  if (bytes === undefined) return textCrc32(JSON.stringify(text).slice(1, -1), crc32, before);
+  return { crc: crc32(SCRATCH.subarray(0, bytes), before), bytes };
+}
+
+/** Into `SCRATCH`; undefined for a text with characters beyond ASCII, or with rare ones of it. */
+function writeAsciiJson(text: string): number | undefined {
+  let at = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit > 0x7f) return undefined;
+    if (unit >= 0x20 && unit !== QUOTE && unit !== BACKSLASH) {
+      SCRATCH[at++] = unit;
+      continue;
+    }
+    const letter = ESCAPES[unit] as number;
+    if (letter === 0) return undefined;
+    SCRATCH[at++] = BACKSLASH;
+    SCRATCH[at++] = letter;
+  }
+  return at;
 }
 
 /** The crc of bytes of crc `before` followed by bytes of crc `next`, whose length `shift` stands for. */
@@ -71,4 +99,12 @@ function makeTable(): Uint32Array {
     table[n] = crc;
   }
   return table;
+}
+
+/** By its code, the letter that JSON has behind a backslash for a character of ASCII; 0 for none. */
+function makeEscapes(): Uint8Array {
+  const letters = { '\b': 'b', '\t': 't', '\n': 'n', '\f': 'f', '\r': 'r', '"': '"', '\\': '\\' };
+  const escapes = new Uint8Array(128);
+  for (const [character, letter] of Object.entries(letters)) escapes[character.charCodeAt(0)] = letter.charCodeAt(0);
+  return escapes;
 }

@@ -1,4 +1,4 @@
-import { type Crc32, combineCrc32, crc32Shift, textCrc32 } from '../bytes/crc32.ts';
+import { type Crc32, combineCrc32, crc32Shift, jsonTextCrc32 } from '../bytes/crc32.ts';
 
 /** Longest piece; an edit copies at most this much. */
 const MAX_PIECE = 1_024;
@@ -82,7 +82,7 @@ export class TextBuffer {
         continue;
       }
       if (piece.shift === 0) {
-        const json = textCrc32(JSON.stringify(piece.text).slice(1, -1), crc32);
+        const json = jsonTextCrc32(piece.text, crc32);
         piece.crc = json.crc;
         piece.shift = crc32Shift(json.bytes);
       }
