@@ -91,7 +91,7 @@ export class BlockBuilder {
 
   /** A keyframe of a producer that has one in this block: as it is now, before the next entry. False if it does not pay. */
   laterKeyframe({ context, before, maxBytes }: DueKeyframe): boolean {
-    writeLaterKeyframe(this.#scratch, this.#entries.length, context, before);
+    writeLaterKeyframe(this.#scratch, this.#entries.length, context, { before, maxBytes });
     if (this.#scratch.length <= maxBytes) {
       this.#record(RecordType.LaterKeyframe);
       return true;

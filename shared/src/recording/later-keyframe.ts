@@ -6,7 +6,7 @@ import type { StateEntry } from '../state/live-state.ts';
 import { applyTextPatch, patchText, type TextPatchStep } from '../state/text-patch.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
-import { jsonEqual } from '../values/json.ts';
+import { type Json, jsonEqual } from '../values/json.ts';
 import {
   readFlag,
   readNumbers,
@@ -36,13 +36,14 @@ export function referenceTo(context: ProducerContext): KeyframeReference {
 
 /**
  * The context of a producer before entry `entry` of its block, as far as it is not what `before` says. Long texts are
- * patches of themselves, so that a seek can start in the middle of a block at the price of what was typed since.
+ * patches of themselves, so that a seek can start in the middle of a block at the price of what was typed since. One of more
+ * than `maxBytes` is only known to be longer: it may be longer than it needs to be.
  */
 export function writeLaterKeyframe(
   writer: ByteWriter,
   entry: number,
   context: ProducerContext,
-  before: KeyframeReference,
+  { before, maxBytes }: { before: KeyframeReference; maxBytes: number },
 ): void {
   writer.varint(entry);
   writer.varint(context.index);
@@ -56,7 +57,7 @@ export function writeLaterKeyframe(
     learnedTemplates: learnedTemplates.slice(keptTemplates),
     learnedNames: learnedNames.slice(keptNames),
   });
-  writeState(writer, [...context.state.entries()], before.entries);
+  writeState(writer, [...context.state.entries()], before.entries, maxBytes);
 }
 
 /** Where in its block a later keyframe stands, before its context is read. */
@@ -93,7 +94,12 @@ function countKept<Item>(before: readonly Item[], now: readonly Item[]): number 
   return kept;
 }
 
-function writeState(writer: ByteWriter, now: readonly StateEntry[], before: readonly StateEntry[]): void {
+function writeState(
+  writer: ByteWriter,
+  now: readonly StateEntry[],
+  before: readonly StateEntry[],
+  maxBytes: number,
+): void {
   if (now.length === 0) {
     writer.byte(StateForm.None);
     return;
@@ -109,7 +115,8 @@ function writeState(writer: ByteWriter, now: readonly StateEntry[], before: read
   writer.varint(changed.length);
   for (const { entry, index, old } of changed) {
     writer.varint(index);
-    if (typeof entry.value === 'string' && typeof old.value === 'string') writePatch(writer, old.value, entry.value);
+    const patch = patchOf(old.value, entry.value, maxBytes);
+    if (patch) writePatch(writer, patch);
     else {
       writer.byte(ValueForm.Whole);
       encodeValue(writer, entry.value);
@@ -124,8 +131,13 @@ function isChanged({ entry, old }: { entry: StateEntry; old: StateEntry }): bool
   return !isSame || !jsonEqual(entry.value, old.value);
 }
 
-function writePatch(writer: ByteWriter, before: string, after: string): void {
-  const steps = patchText(before, after);
+/** Undefined where there is none, or it would insert so much that the keyframe is not written anyhow. */
+function patchOf(before: Json, after: Json, maxBytes: number): readonly TextPatchStep[] | undefined {
+  const areTexts = typeof before === 'string' && typeof after === 'string';
+  return areTexts ? patchText(before, after, maxBytes) : undefined;
+}
+
+function writePatch(writer: ByteWriter, steps: readonly TextPatchStep[]): void {
   writer.byte(ValueForm.Patch);
   writer.varint(steps.length);
   for (const { keep, remove, insert } of steps) {

@@ -19,13 +19,17 @@ export interface TextPatchStep {
 /**
  * A patch from `before` to `after`, short where a text was edited in several places: what both have in common at the ends
  * stays, and between them every run of `ANCHOR` units of `before` that is found again, in order (as rsync finds blocks).
+ *
+ * @param mostInserted undefined comes back for a patch that would insert more code units: then looking on is not worth it
  */
-export function patchText(before: string, after: string): TextPatchStep[] {
+export function patchText(before: string, after: string): TextPatchStep[];
+export function patchText(before: string, after: string, mostInserted: number): TextPatchStep[] | undefined;
+export function patchText(before: string, after: string, mostInserted = Infinity): TextPatchStep[] | undefined {
   const change = diffText(before, after);
   if (!change) return [];
   const { at, remove, insert } = change;
   if (Math.min(remove, insert.length) < ANCHOR) return [{ keep: at, remove, insert }];
-  return matchRuns(before.slice(at, at + remove), insert, at);
+  return matchRuns(before.slice(at, at + remove), insert, at, mostInserted);
 }
 
 /** The text that a patch leads to, or undefined if it does not fit `text`: no cut may lie outside or inside a code point. */
@@ -41,16 +45,18 @@ export function applyTextPatch(text: string, steps: readonly TextPatchStep[]): s
   return patched + text.slice(at);
 }
 
-function matchRuns(before: string, after: string, keep: number): TextPatchStep[] {
+function matchRuns(before: string, after: string, keep: number, mostInserted: number): TextPatchStep[] | undefined {
   const anchors = new Anchors(before);
   const steps: TextPatchStep[] = [];
   let [keptFrom, removeFrom, insertFrom] = [-keep, 0, 0];
+  let inserted = 0;
   let hash = hashRun(after, 0);
   for (let at = 0; at + ANCHOR <= after.length; ) {
     const found = anchors.find(hash, after, at);
     const match =
       found < removeFrom ? undefined : widen(before, after, { from: found, to: at, removeFrom, insertFrom });
     if (!match || match.length < ANCHOR) {
+      if (inserted + at - insertFrom > mostInserted) return undefined;
       hash = roll(hash, after, at);
       at++;
       continue;
@@ -63,6 +69,7 @@ function matchRuns(before: string, after: string, keep: number): TextPatchStep[]
         insert: after.slice(insertFrom, to),
       });
       keptFrom = from;
+      inserted += to - insertFrom;
     }
     removeFrom = from + length;
     insertFrom = to + length;
