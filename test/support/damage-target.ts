@@ -74,12 +74,19 @@ export async function makeTarget(options: TargetOptions): Promise<DamageTarget> 
   return readTarget(sink.bytes());
 }
 
-async function readTarget(bytes: Uint8Array): Promise<DamageTarget> {
+/** All that a finished recording holds, by `nameOf`. */
+export async function readEntries(bytes: Uint8Array): Promise<Map<string, TargetEntry>> {
   const reader = await RecordingReader.open(new BytesSource(bytes), NODE_COMPRESSION);
   const entries = new Map<string, TargetEntry>();
   for await (const { entry, context } of reader.steps()) {
     entries.set(nameOf(entry), { entry, state: JSON.stringify(context.state.toJson()) });
   }
+  return entries;
+}
+
+async function readTarget(bytes: Uint8Array): Promise<DamageTarget> {
+  const reader = await RecordingReader.open(new BytesSource(bytes), NODE_COMPRESSION);
+  const entries = await readEntries(bytes);
   const blocks: TargetBlock[] = [];
   for (const [index, { offset, length }] of reader.blocks.entries()) {
     const { header, content } = await reader.readBlock(index);

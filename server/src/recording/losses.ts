@@ -28,14 +28,14 @@ export interface Loss {
 }
 
 /** Blocks that follow one another without a loss between them. */
-export interface Run {
-  readonly blocks: readonly FoundBlock[];
+export interface Run<Block extends FoundBlock = FoundBlock> {
+  readonly blocks: readonly Block[];
   /** What is lost right before it. */
   readonly loss: Loss | undefined;
 }
 
-export interface Losses {
-  readonly runs: readonly Run[];
+export interface Losses<Block extends FoundBlock = FoundBlock> {
+  readonly runs: readonly Run<Block>[];
   /** What is lost behind the last block. */
   readonly tail: Loss | undefined;
 }
@@ -46,12 +46,16 @@ const MICROSECONDS = 1_000_000;
  * What is lost between the blocks that are kept, and after them. A block that follows one that is not there has lost
  * something before it, whatever lies between in the file: what was put in by mistake, or lies elsewhere now, is no loss.
  */
-export function findLosses(survey: BlockSurvey, kept: readonly FoundBlock[], bad: readonly ScannedDamage[]): Losses {
+export function findLosses<Block extends FoundBlock>(
+  survey: BlockSurvey,
+  kept: readonly Block[],
+  bad: readonly ScannedDamage[],
+): Losses<Block> {
   const damage = [...survey.damage, ...bad].sort((a, b) => a.offset - b.offset);
-  const runs: Run[] = [];
-  let previous: FoundBlock | undefined;
+  const runs: Run<Block>[] = [];
+  let previous: Block | undefined;
   for (const blocks of runsOf(kept, survey)) {
-    const [first] = blocks as [FoundBlock, ...FoundBlock[]];
+    const [first] = blocks as [Block, ...Block[]];
     const loss = isFirst(first.header) ? undefined : lossBetween(survey, damage, previous, first);
     runs.push({ blocks, loss });
     previous = blocks.at(-1);
@@ -60,10 +64,10 @@ export function findLosses(survey: BlockSurvey, kept: readonly FoundBlock[], bad
 }
 
 /** Blocks that follow one another, run by run, in the order of their starts. */
-function runsOf(kept: readonly FoundBlock[], { others }: BlockSurvey): FoundBlock[][] {
+function runsOf<Block extends FoundBlock>(kept: readonly Block[], { others }: BlockSurvey): Block[][] {
   const names = new Set(kept.map(({ header }) => linkName(linkOf(header))));
-  const followers = new Map<string, FoundBlock[]>();
-  const starts: FoundBlock[] = [];
+  const followers = new Map<string, Block[]>();
+  const starts: Block[] = [];
   for (const block of [...kept].sort((a, b) => a.header.firstTime - b.header.firstTime || a.offset - b.offset)) {
     let name = linkName(block.header.previous);
     // A part of the index lies between blocks: what follows it follows what is before it.
@@ -71,11 +75,11 @@ function runsOf(kept: readonly FoundBlock[], { others }: BlockSurvey): FoundBloc
     if (!names.has(name)) starts.push(block);
     else followers.set(name, [...(followers.get(name) ?? []), block]);
   }
-  const runs: FoundBlock[][] = [];
-  const reached = new Set<FoundBlock>();
+  const runs: Block[][] = [];
+  const reached = new Set<Block>();
   // Blocks that follow one another in a circle are forged, and never reached: each stands for itself.
   for (const start of [...starts, ...kept]) {
-    const run: FoundBlock[] = [];
+    const run: Block[] = [];
     const next = [start];
     for (let block = next.pop(); block; block = next.pop()) {
       if (reached.has(block)) continue;

@@ -32,9 +32,16 @@ export interface RecoverOptions extends MetaOptions {
   readonly recordingId?: string;
 }
 
+/** A block that replays. */
+interface KeptBlock extends FoundBlock {
+  /** All that it knows, and those that it opens with a keyframe of. */
+  readonly producers: readonly number[];
+  readonly keyframes: readonly number[];
+}
+
 /** What the blocks that replay say, and the ones that do not. */
 interface Kept {
-  readonly blocks: readonly FoundBlock[];
+  readonly blocks: readonly KeptBlock[];
   readonly bad: readonly ScannedDamage[];
   readonly gaps: readonly GapRecord[];
   readonly checkpoints: readonly CheckpointRecord[];
@@ -77,7 +84,7 @@ async function checkBlocks(
   known: KnownRecording,
   compression: Compression,
 ): Promise<Kept> {
-  const blocks: FoundBlock[] = [];
+  const blocks: KeptBlock[] = [];
   const bad: ScannedDamage[] = [];
   const gaps: GapRecord[] = [...(survey.index?.gaps ?? [])];
   const checkpoints: CheckpointRecord[] = [...(survey.index?.checkpoints ?? [])];
@@ -85,8 +92,9 @@ async function checkBlocks(
   for (const block of survey.blocks) {
     const { header, offset, length } = block;
     try {
-      const { content } = checkBlock(header, await storedBytes(source, block), known, compression);
-      blocks.push(block);
+      const { content, contexts } = checkBlock(header, await storedBytes(source, block), known, compression);
+      const keyframes = content.keyframes().map(({ index }) => index);
+      blocks.push({ ...block, producers: [...contexts.keys()], keyframes });
       // The index has them all.
       if (!survey.index) {
         for (const gap of content.gaps) gaps.push(gap);
@@ -110,7 +118,7 @@ interface Restoring {
   readonly survey: BlockSurvey;
   readonly known: KnownRecording;
   readonly kept: Kept;
-  readonly losses: Losses;
+  readonly losses: Losses<KeptBlock>;
   readonly compression: Compression;
 }
 
@@ -118,6 +126,28 @@ export interface Restored {
   readonly restoration: Restoration;
   readonly summary: RecordingSummary;
   readonly statesDiffer: boolean;
+}
+
+interface PlacedBlock {
+  readonly block: KeptBlock;
+  readonly run: Run<KeptBlock>;
+  /** Producers that no block before it in its run knows. */
+  readonly starts: ReadonlySet<number>;
+  /** When it has to be read, in microseconds of room time. */
+  readonly firstTime: number;
+}
+
+/** The keyframes that a run starts from have to be known before any of its entries, and entries that came late lie behind them. */
+function placeBlocks(run: Run<KeptBlock>): PlacedBlock[] {
+  const earliest = Array.from(run.blocks, ({ header }) => header.firstTime);
+  for (let i = earliest.length - 2; i >= 0; i--) earliest[i] = Math.min(Number(earliest[i]), Number(earliest[i + 1]));
+  const seen = new Set<number>();
+  return run.blocks.map((block, i) => {
+    const starts = new Set(block.producers.filter((producer) => !seen.has(producer)));
+    for (const producer of starts) seen.add(producer);
+    const isStart = block.keyframes.some((producer) => starts.has(producer));
+    return { block, run, starts, firstTime: isStart ? Number(earliest[i]) : block.header.firstTime };
+  });
 }
 
 async function restore(source: ByteSource, sink: ByteSink, restoring: Restoring): Promise<Restored> {
@@ -135,13 +165,11 @@ async function restore(source: ByteSource, sink: ByteSink, restoring: Restoring)
     isFinished: survey.index !== undefined,
     isMade,
   });
-  const blocks = losses.runs.flatMap((run) => {
-    return run.blocks.map((block) => ({ block, run, firstTime: block.header.firstTime }));
-  });
-  const read = async ({ block, run }: { block: FoundBlock; run: Run }): Promise<readonly FoundEntry[]> => {
+  const blocks = losses.runs.flatMap(placeBlocks);
+  const read = async ({ block, run, starts }: PlacedBlock): Promise<readonly FoundEntry[]> => {
     const stored = await storedBytes(source, block);
     const content = loadBlock(block.header, stored, known, compression);
-    restoration.expect(run, content);
+    restoration.expect(run, content, starts);
     for (const record of content.unknown) writer.addUnknown(record);
     const isBreak = isMade || (run.loss !== undefined && run.blocks[0] === block);
     const clock = isBreak && content.clock ? { ...content.clock, time: block.header.firstTime } : undefined;

@@ -67,7 +67,6 @@ export class Restoration {
   readonly contexts = new Map<number, ProducerContext>();
   readonly #writer: RecordingWriter;
   readonly #options: RestorationOptions;
-  readonly #runs = new Map<number, Run>();
   readonly #refused = new Set<number>();
   readonly #checkpoints = new Map<number, CheckpointRecord[]>();
   #waiting: Waiting[] = [];
@@ -99,11 +98,16 @@ export class Restoration {
     return restoration;
   }
 
-  /** Takes note of a block that is about to give its entries. */
-  expect(run: Run, content: EventBlock): void {
+  /**
+   * Takes note of a block that is about to give its entries. A producer goes on from a keyframe where its run begins; those of
+   * later blocks may be ahead of it, because blocks of an unfinished recording overlap in time.
+   *
+   * @param starts producers that no block before it in the run knows
+   */
+  expect(run: Run, content: EventBlock, starts: ReadonlySet<number>): void {
     for (const keyframe of content.keyframes()) {
       const { index } = keyframe;
-      const goesOn = this.#runs.get(index) === run && !this.#refused.has(index);
+      const goesOn = !starts.has(index) && !this.#refused.has(index);
       if (goesOn && !this.#options.isMade) continue;
       const isWaiting = this.#waiting.some((other) => other.run === run && other.keyframe.index === index);
       if (isWaiting && !this.#options.isMade) continue;
@@ -183,7 +187,6 @@ export class Restoration {
     for (const { keyframe, run } of due) {
       const { index } = keyframe;
       const before = this.contexts.get(index);
-      this.#runs.set(index, run);
       const isFurther = !before || keyframe.pseq > before.pseq || this.#refused.has(index);
       if (!isFurther && (keyframe.pseq < before.pseq || this.#isSame(before, keyframe))) continue;
       if (before && this.#isLoss(before, run)) lost.push({ before, after: keyframe, loss: run.loss });
