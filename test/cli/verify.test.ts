@@ -13,6 +13,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { verifyRecording } from '../../server/dist/recording/verify.js';
 
 interface Step {
+  readonly seq?: number;
   readonly producer?: number;
   readonly time: number;
   readonly pseq: number;
@@ -27,7 +28,7 @@ async function written(steps: readonly Step[], gaps: readonly (readonly [number,
   const pseqs = [0, 0];
   for (const [index, player] of ['ann', 'bob'].entries()) writer.addProducer({ index, player, instance: 'i' });
   for (const [firstPseq, lastPseq] of gaps) writer.addGap({ producer: 0, firstPseq, lastPseq, reason: 'test' });
-  for (const [index, { producer = 0, time, pseq }] of steps.entries()) {
+  for (const [index, { seq = index + 1, producer = 0, time, pseq }] of steps.entries()) {
     const body = new ByteWriter();
     // After a hole nothing that was learned before it counts: it may have been lost.
     if (pseq > (pseqs[producer] ?? 0) + 1) vocabularies[producer] = new Vocabulary(JSON_PROFILE);
@@ -40,7 +41,7 @@ async function written(steps: readonly Step[], gaps: readonly (readonly [number,
       { event: { type: 'move', data: { index } }, change },
       { learn: true, editEnd: () => 0 },
     );
-    const entry: TimelineEntry = { seq: index + 1, producer, pseq, time, hlc: 0, stamp: time, body: body.take() };
+    const entry: TimelineEntry = { seq, producer, pseq, time, hlc: 0, stamp: time, body: body.take() };
     await writer.add(entry);
     if (index === 1) writer.addCheckpoint('second', entry);
   }
@@ -100,6 +101,18 @@ describe('verify', () => {
     expect(await problemsOf(await written(twice))).toEqual([
       'event 5 of player ann: its number 3 comes after number 3 of the same producer',
     ]);
+  });
+
+  test('[T3] finds a seq that is there twice, next to the other and far from it', async () => {
+    const twice = 'block 0 at byte 16: its event 2 is there already: a seq is given once';
+    expect(await problemsOf(await written([...STEPS, { seq: 2, time: 400, pseq: 4 }]))).toEqual([twice]);
+    expect(await problemsOf(await written([...STEPS.slice(0, 2), { seq: 2, time: 400, pseq: 3 }]))).toEqual([twice]);
+    const late = [
+      { seq: 3, time: 100, pseq: 1 },
+      { seq: 1, time: 200, pseq: 1, producer: 1 },
+      { time: 300, pseq: 2, seq: 2 },
+    ];
+    expect(await problemsOf(await written(late))).toEqual([]);
   });
 
   test('[W6] finds a hole that no gap states, and none in one that is stated', async () => {

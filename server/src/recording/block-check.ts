@@ -53,8 +53,11 @@ export function checkBlock(
   const { content, identity } = load(header, stored, known, compression);
   const contexts = new Map(content.keyframes().map((context) => [context.index, context]));
   const lasts = new Map<number, TimelineEntry>();
+  const seqs = new Set<number>();
   let events = 0;
   for (const entry of content.entries) {
+    if (seqs.has(entry.seq)) throw bad(entry, 'the block has two of that number');
+    seqs.add(entry.seq);
     const { producer, pseq } = entry;
     const last = lasts.get(producer);
     if (!isInside(entry, header)) throw bad(entry, 'it lies outside of the range that the header of its block states');

@@ -23,6 +23,7 @@ import {
 import { checkDigest } from './digest-check.ts';
 import { type ChainEnd, passIndexes } from './passed-indexes.ts';
 import type { Problems } from './problems.ts';
+import { SeenSeqs } from './seen-seqs.ts';
 import { SummaryCheck } from './summary-check.ts';
 
 /**
@@ -42,6 +43,7 @@ export class ReplayCheck {
   #carried: Map<number, ProducerContext> | undefined = new Map();
   /** Last pseq of each producer, while it is known. */
   readonly #pseqs = new Map<number, number>();
+  readonly #seqs = new SeenSeqs();
   #previous: TimelineEntry | undefined;
   #isWhole = true;
 
@@ -100,6 +102,9 @@ export class ReplayCheck {
       this.#problems.add(where, `it holds ${events} events, the index says ${row.events}`);
     }
     this.#compareRange(header, content.entries, where);
+    const repeated = this.#seqs.add(content.entries.map(({ seq }) => seq));
+    if (repeated !== undefined)
+      this.#problems.add(where, `its event ${repeated} is there already: a seq is given once`);
     this.#carried = new Map(contexts);
   }
 
