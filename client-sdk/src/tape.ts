@@ -1,6 +1,7 @@
 import {
   type ByteSource,
   type Compression,
+  createdDate,
   type EntryPlace,
   GametapeError,
   type PlayClock,
@@ -43,7 +44,7 @@ class RecordingTape implements Tape {
   }
 
   get createdAt(): Date {
-    return new Date(this.#reader.meta.createdAt * 1_000);
+    return createdDate(this.#reader.meta.createdAt);
   }
 
   get duration(): number {

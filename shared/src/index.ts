@@ -58,6 +58,7 @@ export {
   type Compression,
   PORTABLE_COMPRESSION,
 } from './recording/byte-io.ts';
+export { createdDate } from './recording/created-date.ts';
 export {
   type BlockRow,
   decodeFooter,

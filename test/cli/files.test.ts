@@ -160,6 +160,22 @@ describe('info', () => {
     expect(error.hint).not.toBe('');
   });
 
+  test('[S4] takes any time that a file says it was made at', async () => {
+    for (const [createdAt, shown] of [
+      [1e20, '+275760-09-13T00:00:00.000Z'],
+      [-1e300, '-271821-04-20T00:00:00.000Z'],
+    ] as const) {
+      const path = join(directory, 'made-some-day.json');
+      await writeFile(path, JSON.stringify({ ...recording, created_at: createdAt }));
+      const binary = join(directory, 'made-some-day.lmsp');
+      expect(await gametape(['convert', path, '-o', binary, '--overwrite'])).toMatchObject({ code: 0, stderr: '' });
+      for (const verb of ['info', 'stats']) {
+        expect(JSON.parse((await gametape([verb, binary, '--json'])).stdout)).toMatchObject({ createdAt: shown });
+      }
+      expect(await gametape(['diff', path, binary])).toMatchObject({ code: 0 });
+    }
+  });
+
   test('of a file that is not there says so', async () => {
     const { code, stderr } = await gametape(['info', join(directory, 'nothing.lmsp')]);
     expect(code).toBe(1);

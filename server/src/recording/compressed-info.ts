@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { createGunzip } from 'node:zlib';
-import { GametapeError, isJsonObject, type Json, located, type PlayerSummary } from '@gametape/shared';
+import { createdDate, GametapeError, isJsonObject, type Json, located, type PlayerSummary } from '@gametape/shared';
 import { readLmspFields } from '@gametape/shared/lmsp';
 import type { RecordingInfo } from './recording-info.ts';
 
@@ -23,7 +23,7 @@ export async function compressedInfo(path: string, recordingId: string): Promise
       recordingId,
       room: textOf(fields.room),
       profile: textOf(fields.profile),
-      createdAt: new Date(fields.created_at * 1_000).toISOString(),
+      createdAt: createdDate(fields.created_at).toISOString(),
       durationS: fields.duration,
       finished: true,
       complete: fields.complete === true,

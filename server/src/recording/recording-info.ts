@@ -1,4 +1,4 @@
-import type { PlayerSummary, RecordingReader } from '@gametape/shared';
+import { createdDate, type PlayerSummary, type RecordingReader } from '@gametape/shared';
 
 const MICROSECONDS = 1_000_000;
 const FORMAT_VERSION = 2;
@@ -36,7 +36,7 @@ export function recordingInfo(reader: RecordingReader): RecordingInfo {
     recordingId: meta.recordingId,
     room: meta.room,
     profile: meta.profile,
-    createdAt: new Date(meta.createdAt * 1_000).toISOString(),
+    createdAt: createdDate(meta.createdAt).toISOString(),
     durationS: reader.durationUs / MICROSECONDS,
     finished: summary !== undefined,
     complete: summary?.complete ?? false,

@@ -1,4 +1,4 @@
-import { GametapeError, PlayClock, type RecordingReader, type TimelineEntry } from '@gametape/shared';
+import { createdDate, GametapeError, PlayClock, type RecordingReader, type TimelineEntry } from '@gametape/shared';
 import { PlayerCount, type PlayerStats } from './player-stats.ts';
 import { SizeCount, type SizeStats } from './size-stats.ts';
 import type { TestPoint } from './test-stats.ts';
@@ -90,7 +90,7 @@ class StatsWalk {
       recordingId: meta.recordingId,
       room: meta.room,
       profile: meta.profile,
-      createdAt: new Date(meta.createdAt * 1_000).toISOString(),
+      createdAt: createdDate(meta.createdAt).toISOString(),
       durationS: (summary?.durationUs ?? this.#clock.playTime(this.#lastTime)) / MICROSECONDS,
       finished: summary !== undefined,
       complete: summary?.complete ?? false,
