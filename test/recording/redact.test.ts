@@ -242,6 +242,16 @@ describe('redact', () => {
     expect(reader.summary?.outcome).toMatchObject({ winner: 'player-1' });
   });
 
+  test('players whose names have the name in them stay apart from each other and from all others', async () => {
+    const players = ['ann', 'annabel', 'xxxabel', 'xxxabelx'];
+    const session = new WrittenSession(JSON_PROFILE, Object.fromEntries(players.map((player) => [player, { at: 0 }])));
+    for (const player of players) await session.add(player, { type: 'move', data: { of: 1 } });
+    const { bytes } = await redact(await session.finish(), { player: 'ann', name: 'someone' });
+    await expectIntact(bytes);
+    const found = (await stepsOf(bytes)).map(({ player }) => player);
+    expect(found).toEqual(['someone', 'xxxabelxx', 'xxxabel', 'xxxabelx']);
+  });
+
   test("[L5] a player's text is nowhere, and the others' is all there", async () => {
     const ann = { ...emptyGameState('ann'), current_code: 'private = 1\n' };
     const bob = { ...emptyGameState('bob'), current_code: 'public = 2\n' };

@@ -86,7 +86,7 @@ export async function redactRecording(
     },
   });
   const { profile } = timeline;
-  const words = new Words({ profile, matcher, names, replacement: name ?? '' });
+  const words = new Words({ profile, matcher, names, replacement: name ?? '', players: playersOf(reader) });
   const owner = text ? player : undefined;
   const values = new ValueRedactor({ words, profile, owner, isSpoilt: (place) => spoilt.has(place) });
   const redaction = { profile, words, values, marks, matcher, owner, edited };
@@ -111,8 +111,13 @@ async function namesOf(timeline: RecordingTimeline, player: string): Promise<Set
   return names;
 }
 
-function checkNames({ producers, source }: RecordingReader, { player, name }: RedactOptions): void {
-  const players = new Set([...producers.values()].map((producer) => producer.player));
+function playersOf({ producers }: RecordingReader): Set<string> {
+  return new Set([...producers.values()].map((producer) => producer.player));
+}
+
+function checkNames(reader: RecordingReader, { player, name }: RedactOptions): void {
+  const { source } = reader;
+  const players = playersOf(reader);
   if (player !== undefined && !players.has(player)) {
     const known = [...players].join(', ') || 'none';
     throw new GametapeError('NOT_FOUND', `${source.name}: there is no player ${player}; its players are ${known}`);

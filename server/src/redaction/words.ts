@@ -15,6 +15,8 @@ export interface WordsOptions {
   readonly names: ReadonlySet<string>;
   /** What it is called instead. */
   readonly replacement: string;
+  /** Ids of all players: nobody else may come to be called one of these. */
+  readonly players: ReadonlySet<string>;
 }
 
 /** What becomes of texts, names and keys: the same for the same, wherever it stands. */
@@ -26,11 +28,13 @@ export class Words {
   readonly #idFiller: string;
   /** Words of the profile are in no file, and mean something. */
   readonly #known: ReadonlySet<string>;
+  readonly #players: ReadonlySet<string>;
   readonly #keys = new Map<string, string>();
   readonly #ids = new Map<string, string>();
   #keyNumber = 0;
 
-  constructor({ profile, matcher, names, replacement }: WordsOptions) {
+  constructor({ profile, matcher, names, replacement, players }: WordsOptions) {
+    this.#players = players;
     this.#matcher = matcher;
     this.#names = names;
     this.#replacement = replacement;
@@ -80,9 +84,9 @@ export class Words {
     const ranges = this.#matcher.ranges(id);
     if (ranges.length === 0) return id;
     const filled = [...id].map((letter, at) => (ranges.some(([a, b]) => at >= a && at < b) ? this.#idFiller : letter));
-    const taken = new Set(this.#ids.values());
+    const taken = new Set([...this.#ids.values(), ...this.#players, this.#replacement]);
     let unique = filled.join('');
-    while (taken.has(unique) || unique === this.#replacement) unique += this.#idFiller;
+    while (taken.has(unique)) unique += this.#idFiller;
     this.#ids.set(id, unique);
     return unique;
   }
