@@ -2,6 +2,7 @@ import {
   BytesSink,
   BytesSource,
   ByteWriter,
+  crc32,
   encodeBody,
   JSON_PROFILE,
   makeRecordingId,
@@ -11,6 +12,7 @@ import {
 } from '@gametape/shared';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { verifyRecording } from '../../server/dist/recording/verify.js';
+import { recover } from '../support/recovered.ts';
 
 interface Step {
   readonly seq?: number;
@@ -122,6 +124,50 @@ describe('verify', () => {
     ]);
     const stated = await written(holed, [[4, 6]]);
     expect(await verifyRecording(new BytesSource(stated))).toMatchObject({ intact: true, complete: false });
+  });
+});
+
+describe('what stands around the blocks', () => {
+  const FOOTER = 32;
+
+  /** The footer with a number of 8 bytes in it changed, and its own crc right. */
+  async function withFooter(at: number, value: bigint): Promise<Uint8Array> {
+    const bytes = Uint8Array.from(await written(STEPS));
+    const view = new DataView(bytes.buffer, bytes.length - FOOTER);
+    view.setBigUint64(at, value, true);
+    view.setUint32(24, crc32(bytes.subarray(bytes.length - FOOTER, bytes.length - 8)), true);
+    return bytes;
+  }
+
+  test('[R3] a footer with numbers that can be no place in a file is none: all blocks come back', async () => {
+    for (const at of [0, 16]) {
+      const bytes = await withFooter(at, 2n ** 60n);
+      expect(await problemsOf(bytes)).toEqual([
+        'footer: there is none that is intact: the recording was never finished, or its end is gone',
+      ]);
+      const recovered = await recover(bytes);
+      expect(recovered?.report).toMatchObject({ entries: 4, complete: true, lost: [] });
+    }
+  });
+
+  test('[R5] a header of another version is refused, however intact the rest is; other flags are reported', async () => {
+    const changed = async (offset: number, value: number) => {
+      const bytes = Uint8Array.from(await written(STEPS));
+      const view = new DataView(bytes.buffer);
+      view.setUint32(offset, value, true);
+      view.setUint32(12, crc32(bytes.subarray(0, 12)), true);
+      return bytes;
+    };
+    await expect(problemsOf(await changed(4, 3))).rejects.toThrow('expected version 2 of the format, found 3');
+    expect(await problemsOf(await changed(8, 5))).toEqual([
+      'header: the first 16 bytes are not the header of a version 2 recording',
+    ]);
+  });
+
+  test('[R3] a file that lost both ends is damaged, not something else', async () => {
+    const bytes = await written(STEPS);
+    // Its only block lies where the header should be.
+    await expect(problemsOf(bytes.subarray(16, bytes.length - FOOTER))).rejects.toMatchObject({ code: 'DAMAGED' });
   });
 });
 

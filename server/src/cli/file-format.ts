@@ -3,7 +3,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { GametapeError, isGametapeError, startsWithMagic } from '@gametape/shared';
+import { NODE_COMPRESSION } from '../node-compression.ts';
 import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
+import { refuseLaterVersion } from '../recording/file-version.ts';
 import { metered } from './progress.ts';
 import { CSV_START } from './to-csv.ts';
 
@@ -30,7 +32,7 @@ const HEAD_BYTES = 16;
 const TEXT_START_BYTES = 64 * 1024;
 const PARQUET_MAGIC = 'PAR1';
 
-/** By content first, by name second. @throws GametapeError `NOT_FOUND`, `FORMAT_UNKNOWN`, `BAD_RECORDING` */
+/** By content first, by name second. @throws GametapeError `NOT_FOUND`, `FORMAT_UNKNOWN`, `BAD_RECORDING`, `VERSION_UNKNOWN` */
 export async function recogniseFile(path: string, name = path): Promise<RecognisedFile> {
   const head = await readHead(path, name);
   if (head.length === 0) throw new GametapeError('BAD_RECORDING', `${name}: the file is empty`);
@@ -38,6 +40,7 @@ export async function recogniseFile(path: string, name = path): Promise<Recognis
     // Damage of one bit makes no 1 of the 2 that stands there.
     const isPickle =
       head.length >= 8 && new DataView(head.buffer, head.byteOffset).getUint32(4, true) === PICKLE_VERSION;
+    if (!isPickle) refuseLaterVersion(head, NODE_COMPRESSION, name);
     return { format: isPickle ? 'pickle' : 'lmsp', isGzip: false, start: '' };
   }
   const isGzip = head[0] === 0x1f && head[1] === 0x8b;

@@ -16,9 +16,9 @@ import {
   NO_BLOCK,
   type RecordingIndex,
   type RecordingSummary,
-  startsWithMagic,
 } from '@gametape/shared';
 import { type ScannedBlock, type ScannedDamage, scanLog } from '../journal/log-scan.ts';
+import { refuseLaterVersion } from './file-version.ts';
 
 /** An events block whose checksums hold. */
 export interface FoundBlock {
@@ -189,13 +189,4 @@ async function readWholeIndex(
     if (isGametapeError(error)) return undefined;
     throw error;
   }
-}
-
-function refuseLaterVersion(start: Uint8Array, { crc32 }: Compression, name: string): void {
-  if (start.length < FILE_HEADER_BYTES || !startsWithMagic(start)) return;
-  const view = new DataView(start.buffer, start.byteOffset, start.byteLength);
-  const version = view.getUint32(4, true);
-  const isWhole = view.getUint32(12, true) === crc32(start.subarray(0, 12));
-  if (!isWhole || version === 2) return;
-  throw new GametapeError('VERSION_UNKNOWN', `${name}: expected version 2 of the format, found ${version}`);
 }

@@ -128,13 +128,12 @@ export class ReplayCheck {
     }
   }
 
-  /** A finished recording is in the order of the timeline; until then a room's entries lie as they came in. */
+  /** A finished recording is in the order of the timeline. In a room's own file, until then, entries lie as they came in. */
   #checkOrder(previous: TimelineEntry, entry: TimelineEntry, where: string): void {
-    if (!this.#reader.summary) {
-      if (entry.seq <= previous.seq) this.#problems.add(where, `it does not come after event ${previous.seq}`);
-    } else if (compareEntries(previous, entry) >= 0) {
-      this.#problems.add(where, `it does not come after event ${previous.seq} in the order of the timeline (T3)`);
-    }
+    if (compareEntries(previous, entry) < 0) return;
+    const cameLater = !this.#reader.summary && entry.seq > previous.seq;
+    if (cameLater) return;
+    this.#problems.add(where, `it does not come after event ${previous.seq} in the order of the timeline (T3)`);
   }
 
   /** T3: per player in pseq order, each once, and what is missing is stated. */

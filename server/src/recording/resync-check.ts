@@ -107,6 +107,8 @@ function rangeOf({ firstSeq, lastSeq, firstTime, lastTime, events }: BlockHeader
 
 function rangeLost(before: Before | undefined, next: BlockHeader | undefined): string {
   const to = next && next.events > 0 ? next : undefined;
+  if (before && to && to.firstSeq <= before.lastSeq)
+    return 'what follows is of an earlier time: nothing says what is lost';
   const seqs = `events ${before ? before.lastSeq + 1 : 1} to ${to ? to.firstSeq - 1 : 'an unknown end'}`;
   const times = `seconds ${before ? seconds(before.lastTime) : 'from the start'} to ${to ? seconds(to.firstTime) : 'an unknown end'}`;
   return `lost: at most ${seqs}, ${times}`;

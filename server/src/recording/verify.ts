@@ -15,8 +15,10 @@ import {
   startsWithMagic,
 } from '@gametape/shared';
 import { BufferedSource } from '../journal/buffered-source.ts';
+import { scanLog } from '../journal/log-scan.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { surveyBlocks } from './block-survey.ts';
+import { refuseLaterVersion } from './file-version.ts';
 import { rememberLastInflated } from './last-inflated.ts';
 import { type Problem, Problems } from './problems.ts';
 import { findMeta } from './recovered-meta.ts';
@@ -143,18 +145,20 @@ async function mendHeader(source: ByteSource, problems: Problems, compression: C
   const found = await source.read(0, FILE_HEADER_BYTES);
   if (expected.every((byte, index) => found[index] === byte)) return source;
   const size = await source.size();
-  const isRecording = startsWithMagic(found) || (await hasFooter(source, size, compression));
+  const isRecording =
+    startsWithMagic(found) || (await hasFooter(source, size, compression)) || (await hasBlock(source, compression));
   if (!isRecording)
     throw new GametapeError('BAD_RECORDING', `${source.name}: expected a recording that starts with LMSP`);
-  const sealed = found.length === FILE_HEADER_BYTES && hasOwnCrc(found, compression);
-  if (sealed) return source;
+  refuseLaterVersion(found, compression, source.name);
   problems.add('header', `the first ${FILE_HEADER_BYTES} bytes are not the header of a version 2 recording`);
   return new MendedSource(source, expected);
 }
 
-function hasOwnCrc(header: Uint8Array, { crc32 }: Compression): boolean {
-  const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-  return view.getUint32(12, true) === crc32(header.subarray(0, 12));
+async function hasBlock(source: ByteSource, compression: Compression): Promise<boolean> {
+  for await (const { kind } of scanLog(new BufferedSource(source), 0, await source.size(), compression)) {
+    if (kind === 'block') return true;
+  }
+  return false;
 }
 
 async function hasFooter(source: ByteSource, size: number, compression: Compression): Promise<boolean> {

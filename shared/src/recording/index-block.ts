@@ -70,7 +70,7 @@ export function encodeFooter(footer: Footer, { crc32 }: Compression): Uint8Array
   return writer.take();
 }
 
-/** The footer in the last bytes of a file, or undefined if there is none that is intact. */
+/** The footer in the last bytes of a file, or undefined if there is none that is intact and can be one. */
 export function decodeFooter(tail: Uint8Array, { crc32 }: Compression): Footer | undefined {
   if (tail.length < FOOTER_BYTES) return undefined;
   const bytes = tail.subarray(tail.length - FOOTER_BYTES);
@@ -78,6 +78,7 @@ export function decodeFooter(tail: Uint8Array, { crc32 }: Compression): Footer |
   const reader = new Reader(bytes, 'DAMAGED');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (view.getUint32(24, true) !== crc32(bytes.subarray(0, 24))) return undefined;
+  if ([0, 16].some((at) => view.getBigUint64(at, true) > Number.MAX_SAFE_INTEGER)) return undefined;
   const indexOffset = reader.u64();
   const indexLength = reader.u32();
   const flags = reader.u32();
