@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -285,6 +286,18 @@ describe('cat', () => {
     const { code, stderr } = await gametape(['cat', lmsp, '--player', 'eve']);
     expect(code).toBe(1);
     expect(stderr).toMatch(/there is no player eve; its players are (ann, bob|bob, ann)/);
+  });
+
+  test.skipIf(!existsSync('/dev/full'))('says so where there is no room for what it prints', async () => {
+    const full = openSync('/dev/full', 'w');
+    const child = spawn(process.execPath, [MAIN, 'cat', lmsp], { stdio: ['ignore', full, 'pipe'] });
+    let said = '';
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [code] = await once(child, 'close');
+    closeSync(full);
+    expect({ code, said }).toEqual({ code: 1, said: expect.stringMatching(/ENOSPC.*\n.*The disk is full/) });
   });
 
   test('is silent when its reader has seen enough', async () => {

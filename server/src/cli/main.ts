@@ -15,9 +15,11 @@ try {
 await Promise.all([drained(process.stdout), drained(process.stderr)]);
 process.exit(process.exitCode ?? ExitCode.Ok);
 
-/** Whoever read what is printed has seen enough (`| head`): nothing is wrong. */
+/** Whoever read what is printed has seen enough (`| head`): nothing is wrong. Anything else is, such as a full disk. */
 function endOfReader(error: NodeJS.ErrnoException): void {
-  process.exit(error.code === 'EPIPE' ? (process.exitCode ?? ExitCode.Ok) : ExitCode.Failed);
+  if (error.code === 'EPIPE') process.exit(process.exitCode ?? ExitCode.Ok);
+  if (!process.stderr.destroyed) reportFailure(error, { json: wantsJson(process.argv) });
+  process.exit(ExitCode.Failed);
 }
 
 function wantsJson(argv: readonly string[]): boolean {
