@@ -58,7 +58,8 @@ function* toLines(info: RecordingInfo): Generator<string> {
   }
   if (info.checkpoints.length > 0) yield 'checkpoints';
   for (const { name, timeS, eventIndex } of info.checkpoints) {
-    yield `  ${formatSeconds(timeS)}  ${name} (event ${eventIndex})`;
+    // Until a recording is finished no checkpoint knows how many events come before it.
+    yield `  ${formatSeconds(timeS)}  ${name}${info.finished ? ` (event ${eventIndex})` : ''}`;
   }
 }
 
