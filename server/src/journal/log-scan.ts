@@ -40,8 +40,8 @@ export interface ScannedDamage {
 
 /**
  * All that lies between `from` and `end`, in order: intact blocks, and what is between them (J6). After damage it goes
- * on at the next sync marker that starts an intact block; where the header of the damaged block is intact, and another
- * follows where it says it ends, nothing inside of it is taken for a block.
+ * on at the next sync marker that starts an intact block, also inside of what a damaged one says is its payload: bytes may be
+ * missing from it. No payload can hold a header by itself: the marker is no text, and numbers are shorter.
  *
  * @throws GametapeError `VERSION_UNKNOWN` for an intact block of a later version: that is no damage; `DAMAGED` for a file
  *   made to be scanned for ever: block headers that are intact, over and over, about bytes that are not.
@@ -84,7 +84,7 @@ class LogScan {
         at += linkOf(found.header).length;
         continue;
       }
-      const next = await this.#nextAfter(at, found);
+      const next = await this.#nextBlock(at + 1);
       const isTail = next === undefined;
       const { isTorn, ...fault } = found;
       yield { kind: 'damage', offset: at, length: (next ?? end) - at, isTail, isTorn: isTail && isTorn, ...fault };
@@ -109,12 +109,6 @@ class LogScan {
       return { reason: 'the block does not have the crc that its header names', isTorn: false, header };
     }
     return { kind: 'block', offset, header, stored };
-  }
-
-  async #nextAfter(offset: number, { header }: Fault): Promise<number | undefined> {
-    const behind = header && offset + linkOf(header).length;
-    if (behind !== undefined && behind < this.#end && (await this.#blockAt(behind)).header) return behind;
-    return this.#nextBlock(offset + 1);
   }
 
   /** Offset of the first intact block at or after `from`. */
