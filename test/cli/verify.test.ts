@@ -127,6 +127,22 @@ describe('verify', () => {
   });
 });
 
+test('[R3] what is lost with a block is told from its own header: its seqs may lie among those of others', async () => {
+  const late = [
+    { seq: 1, time: 100, pseq: 1 },
+    { seq: 5, time: 200, pseq: 2 },
+    { seq: 3, time: 300, pseq: 3 },
+  ];
+  const bytes = Uint8Array.from(await written(late));
+  const lostAt = async (at: number) => {
+    const damaged = Uint8Array.from(bytes);
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    return (await problemsOf(damaged)).find((line) => line.startsWith('block 0'))?.split('; ')[1];
+  };
+  expect(await lostAt(16 + 92 + 5)).toBe('lost: 3 entries, events 1 to 5, seconds 0.000 to 0.000');
+  expect(await lostAt(16 + 30)).toBe('lost: 3 entries, events from 1 on, seconds 0.000 to 0.000');
+});
+
 describe('what stands around the blocks', () => {
   const FOOTER = 32;
 

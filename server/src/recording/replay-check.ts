@@ -21,6 +21,7 @@ import {
   type TimelineStep,
 } from '@gametape/shared';
 import { checkDigest } from './digest-check.ts';
+import { lostWith } from './lost-block.ts';
 import { type ChainEnd, passIndexes } from './passed-indexes.ts';
 import type { Problems } from './problems.ts';
 import { SeenSeqs } from './seen-seqs.ts';
@@ -73,7 +74,11 @@ export class ReplayCheck {
         if (block) this.#checkBlock(block, { row, where, link });
       } catch (error) {
         if (!isGametapeError(error)) throw error;
-        this.#problems.add(where, `${this.#withoutPlace(error.message)}; ${lostWith(row)}`, error.code);
+        this.#problems.add(
+          where,
+          `${this.#withoutPlace(error.message)}; ${await lostWith(row, this.#reader.source, this.#compression)}`,
+          error.code,
+        );
         replay = this.#reader.replayBlocks(index + 1);
         this.#skip(row);
       }
@@ -286,9 +291,4 @@ export class ReplayCheck {
   #withoutPlace(message: string): string {
     return message.replace(`${this.#reader.source.name}: `, '').replace(/^block \d+ at byte \d+: /, '');
   }
-}
-
-function lostWith({ entries, firstSeq, firstTime, lastTime }: BlockRow): string {
-  const seconds = `seconds ${(firstTime / 1_000_000).toFixed(3)} to ${(lastTime / 1_000_000).toFixed(3)}`;
-  return `lost: ${entries} entries, events ${firstSeq} to ${firstSeq + entries - 1} ${seconds}`;
 }
