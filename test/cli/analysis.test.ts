@@ -112,6 +112,16 @@ describe('stats', { timeout: 60_000 }, () => {
     expect(JSON.parse(stdout)).toMatchObject({ finished: false, events: recording.events.length });
   });
 
+  test('[T6] cat and state say that a recording that was never finished is in the order of arrival', async () => {
+    const path = await cutOff();
+    for (const args of [
+      ['cat', path],
+      ['state', path, '--at', '1'],
+    ]) {
+      expect(await gametape(args)).toMatchObject({ code: 0, stderr: expect.stringContaining('gametape recover') });
+    }
+  });
+
   test('of a recording without events, and of names that would take over a terminal', async () => {
     const empty = await variant('empty.json', (copy) => {
       copy.events = [];

@@ -2,7 +2,7 @@ import { GametapeError, type Json, type JsonObject, type State } from '@gametape
 import { lmspEvents } from '@gametape/shared/lmsp';
 import type { Command } from 'commander';
 import { FILE_HELP, parseSeconds } from './arguments.ts';
-import { openRecordingFile, type RecordingFile } from './recording-file.ts';
+import { openRecordingFile, type RecordingFile, sayOrder } from './recording-file.ts';
 import { paintData, print } from './terminal.ts';
 
 const EXAMPLES = `
@@ -47,6 +47,7 @@ export function addCat(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, options: CatOptions) => {
       const file = await openRecordingFile(path);
+      sayOrder(file);
       try {
         await printEvents(file, options);
       } finally {

@@ -21,6 +21,7 @@ import { type FileFormat, type RecognisedFile, readPlain, recogniseFile } from '
 import { MeteredSource, withProgress } from './progress.ts';
 import { openRemote, type RemoteFile, spoolUrl } from './remote-file.ts';
 import { type SpooledFile, spoolStdin } from './spool.ts';
+import { say } from './terminal.ts';
 
 /** A FILE argument, wherever it comes from. Close it. */
 export interface InputFile extends RecognisedFile {
@@ -145,6 +146,14 @@ async function openRanges({ source: ranges, bytes, close }: RemoteFile): Promise
     await close();
     throw error;
   }
+}
+
+/** For verbs that read a file in the order it lies in: one that was never finished is in the order of arrival (T6). */
+export function sayOrder({ name, reader }: RecordingFile): void {
+  if (reader.summary) return;
+  say(
+    `${name}: never finished, so its events lie in the order they arrived in; gametape recover puts them in that of their times`,
+  );
 }
 
 function lossesOf({ summary, source }: RecordingReader): readonly string[] {

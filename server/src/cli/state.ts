@@ -1,7 +1,7 @@
 import type { State } from '@gametape/shared';
 import type { Command } from 'commander';
 import { FILE_HELP, parseSeconds } from './arguments.ts';
-import { openRecordingFile } from './recording-file.ts';
+import { openRecordingFile, sayOrder } from './recording-file.ts';
 import { paintData, printLine } from './terminal.ts';
 
 const EXAMPLES = `
@@ -27,6 +27,7 @@ export function addState(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (path: string, { at, player, json }: StateOptions) => {
       const file = await openRecordingFile(path);
+      sayOrder(file);
       try {
         const tape = await file.tape();
         try {
