@@ -11,7 +11,7 @@ const OPENER = fileURLToPath(new URL('../support/open-forged.mjs', import.meta.u
 /** What a reader may take beside the file itself, which it was given in memory. */
 const MAX_MIB = 64;
 
-/** On a machine that does other things too. Alone, each takes less than a tenth of a second. */
+/** Of CPU time, on a machine that does other things too. Alone, each takes about a tenth of a second. */
 const HANG_MS = 5_000;
 /** `npm run fuzz` prints what each takes. */
 const ALL = process.env.GAMETAPE_FUZZ === 'all';
