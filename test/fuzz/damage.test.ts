@@ -13,7 +13,7 @@ const SEED = Number(process.env.GAMETAPE_SEED ?? 1);
 const [SHARD, SHARDS] = (process.env.GAMETAPE_SHARD ?? '0/1').split('/').map(Number) as [number, number];
 const BIT_STRIDE = ALL ? SHARDS : 2_003;
 const BYTE_STRIDE = ALL ? SHARDS : 509;
-const LIMIT_MS = ALL ? 3_600_000 : 120_000;
+const LIMIT_MS = ALL || COUNT > 60 ? 3_600_000 : 120_000;
 /** No damage may make anything take longer than this. */
 const HANG_MS = 10_000;
 
