@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from '../options.ts';
-import { parsePort } from './arguments.ts';
+import { parsePort, parseSeconds } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { interruptedExitCode, interruption } from './interruption.ts';
 import { paint, printLine, say } from './terminal.ts';
@@ -26,6 +26,7 @@ interface ServeOptions {
   readonly transport: 'ws' | 'uws' | 'auto';
   readonly redis?: string;
   readonly redisAcceptLoss?: true;
+  readonly lease: number;
   readonly config?: string;
   readonly insecure?: true;
   readonly viewer: boolean;
@@ -33,7 +34,7 @@ interface ServeOptions {
 }
 
 export function addServe(program: Command): void {
-  const { port, host, format } = DEFAULT_RELAY_OPTIONS;
+  const { port, host, format, leaseMs } = DEFAULT_RELAY_OPTIONS;
   program
     .command('serve')
     .summary('run a relay')
@@ -51,6 +52,12 @@ export function addServe(program: Command): void {
     )
     .option('--redis <url>', 'journal in Redis, which several relays may share; recordings still go to --data')
     .option('--redis-accept-loss', 'record although the settings of Redis may lose what it has acknowledged')
+    .option(
+      '--lease <seconds>',
+      'with --redis: how long a relay that is silent keeps its rooms',
+      parseSeconds,
+      leaseMs / 1_000,
+    )
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
     .option('--no-viewer', 'without the viewer under /')
@@ -63,12 +70,13 @@ async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
   const { port, host, format, viewer, json, redis, redisAcceptLoss } = options;
+  const leaseMs = options.lease * 1_000;
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss });
+  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(
