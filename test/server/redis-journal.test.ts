@@ -1,11 +1,10 @@
-import { once } from 'node:events';
-import { connect as connectTcp, createServer, type Socket } from 'node:net';
 import type { Logger, RedisJournal } from '@gametape/server';
 import { type GametapeError, isGametapeError } from '@gametape/shared';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { outline, recovered } from '../contracts/journal-contract.ts';
 import { openRedisJournal } from '../support/redis-journal.ts';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 import { plainBlock, recordingId } from '../support/typed-session.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -164,8 +163,8 @@ describe.skipIf(!hasRedis)('a Redis that is away', () => {
 
   test('[J4] a reply that is lost: the entry is there once', async () => {
     const redis = await RedisServer.start();
-    const proxy = await CuttingProxy.start(redis.port);
-    const journal = await openRedisJournal(proxy.url);
+    const proxy = await TcpProxy.start(redis.port);
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`);
     await begin(journal, 1);
     for (let seq = 1; seq <= 20; seq++) {
       if (seq % 4 === 0) proxy.cutAfterNextRequest();
@@ -240,8 +239,8 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
   test('[J4] a replica that was behind is promoted: what it lacks is written again', async () => {
     const master = await RedisServer.start();
     const replica = await RedisServer.start({ replicaof: `127.0.0.1 ${master.port}` });
-    const proxy = await CuttingProxy.start(master.port);
-    const journal = await openRedisJournal(proxy.url);
+    const proxy = await TcpProxy.start(master.port);
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`);
     await begin(journal, 1);
     await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
     await waitFor('the replica to have it', () => replica.cli('XLEN', LOG).trim() === '2');
@@ -250,6 +249,7 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     await journal.seal(recordingId(1), plainBlock(1, 1, 2), 2);
     await journal.append(recordingId(1), plainBlock(1, 4), 4).stable;
     proxy.switchTo(replica.port);
+    proxy.cutAll();
     await journal.append(recordingId(1), plainBlock(1, 5), 5).stable;
     expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-2', '3-3', '4-4', '5-5']);
   });
@@ -390,76 +390,4 @@ function listener(): { log: Logger; said: string[] } {
   const said: string[] = [];
   const hear = (_details: object, message: string) => void said.push(message);
   return { log: { info: hear, warn: hear, error: hear }, said };
-}
-
-/** Passes bytes on, and can cut a connection between a request and its reply. */
-class CuttingProxy {
-  cuts = 0;
-  readonly port: number;
-  #target: number;
-  #isArmed = false;
-  readonly #sockets = new Set<Socket>();
-
-  private constructor(port: number, target: number) {
-    this.port = port;
-    this.#target = target;
-  }
-
-  static async start(target: number): Promise<CuttingProxy> {
-    const server = createServer((socket) => proxy.#connect(socket));
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const proxy = new CuttingProxy((server.address() as { port: number }).port, target);
-    onTestFinished(() => {
-      server.close();
-      proxy.cutAll();
-    });
-    return proxy;
-  }
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`;
-  }
-
-  cutAfterNextRequest(): void {
-    this.#isArmed = true;
-  }
-
-  cutAll(): void {
-    for (const socket of this.#sockets) socket.destroy();
-  }
-
-  switchTo(target: number): void {
-    this.#target = target;
-    this.cutAll();
-  }
-
-  #connect(socket: Socket): void {
-    const upstream = connectTcp(this.#target, '127.0.0.1');
-    let isCut = false;
-    for (const [one, other] of [
-      [socket, upstream],
-      [upstream, socket],
-    ] as const) {
-      this.#sockets.add(one);
-      one.on('error', () => {});
-      one.on('close', () => {
-        this.#sockets.delete(one);
-        other.destroy();
-      });
-    }
-    socket.on('data', (bytes) => {
-      if (this.#isArmed) {
-        this.#isArmed = false;
-        isCut = true;
-        this.cuts++;
-      }
-      upstream.write(bytes);
-    });
-    upstream.on('data', (bytes) => {
-      // The request has been carried out: its reply is what gets lost.
-      if (isCut) socket.resetAndDestroy();
-      else socket.write(bytes);
-    });
-  }
 }
