@@ -12,8 +12,10 @@ import {
   type EntryId,
   FIRST_ID,
   idText,
+  parseId,
   type RoomKeys,
   readEntries,
+  readEntriesBack,
   readPatiently,
   type StreamEntry,
 } from './redis-entries.ts';
@@ -33,17 +35,45 @@ export interface ReadBlock extends RecoveredBlock {
   readonly entry: StreamEntry & { readonly block: Uint8Array };
 }
 
-/** The sealed blocks of a recording, each once, in order. What is damaged is set aside (J6). */
-export async function* sealedBlocks(reading: BlockReading, recordingId: string): AsyncGenerator<ReadBlock> {
+export type IsStart = (block: RecoveredBlock) => boolean;
+
+/**
+ * The sealed blocks of a recording, each once, in order. What is damaged is set aside (J6). `isStart` is asked about the intact
+ * ones, the newest first, until it says true: those before that one are left out.
+ */
+export async function* sealedBlocks(
+  reading: BlockReading,
+  recordingId: string,
+  isStart?: IsStart,
+): AsyncGenerator<ReadBlock> {
   const { connection, keys } = reading;
-  const first = await readPatiently(connection, ['HGET', keys.recordings, recordingId]);
-  const from = /^\d+-\d+$/.exec(String(first ?? '')) ? idOf(String(first)) : FIRST_ID;
+  const first = await firstCheckpoint(reading, recordingId);
+  const from = isStart ? await startOf(reading, recordingId, first, isStart) : first;
   const seen = new SeenBlocks();
   for await (const entry of readEntries(connection, keys.checkpoints, 'checkpoints', from)) {
     if (entry.recordingId !== recordingId) continue;
     const read = await readBlock(reading, keys.checkpoints, entry, true);
     if (read && seen.isNew(read.header)) yield read;
   }
+}
+
+/** Where the blocks of a recording begin, or something before that. */
+export async function firstCheckpoint({ connection, keys }: BlockReading, recordingId: string): Promise<EntryId> {
+  const first = String((await readPatiently(connection, ['HGET', keys.recordings, recordingId])) ?? '');
+  return /^\d+-\d+$/.test(first) ? parseId(first) : FIRST_ID;
+}
+
+async function startOf(reading: BlockReading, recordingId: string, first: EntryId, isStart: IsStart): Promise<EntryId> {
+  for await (const { id, recordingId: of, block } of readEntriesBack(
+    reading.connection,
+    reading.keys.checkpoints,
+    first,
+  )) {
+    if (of !== recordingId || !block) continue;
+    const { header, stored } = checked(block, reading.compression);
+    if (header && stored && isStart({ header, stored, sealed: true })) return id;
+  }
+  return first;
 }
 
 /**
@@ -95,22 +125,30 @@ async function readBlock(
 ): Promise<ReadBlock | undefined> {
   const { block } = entry;
   if (!block) return undefined;
-  const { compression } = reading;
-  let reason: string;
-  let header: BlockHeader | undefined;
-  try {
-    header = decodeBlockHeader(block, 0, compression);
-    const stored = block.subarray(BLOCK_HEADER_BYTES);
-    if (stored.length === header.storedLength && compression.crc32(stored) === header.storedCrc) {
-      return { header, stored, sealed, entry: { ...entry, block } };
-    }
-    reason = 'the block does not have the length or crc that its header names';
-  } catch (error) {
-    if (!isGametapeError(error, 'DAMAGED')) throw error;
-    reason = error.message;
-  }
+  const { header, stored, reason } = checked(block, reading.compression);
+  if (header && stored) return { header, stored, sealed, entry: { ...entry, block } };
   await setAside(reading, key, { id: entry.id, block, reason, header });
   return undefined;
+}
+
+interface Checked {
+  readonly header?: BlockHeader;
+  /** Only of an intact block. */
+  readonly stored?: Uint8Array;
+  readonly reason: string;
+}
+
+function checked(block: Uint8Array, compression: Compression): Checked {
+  try {
+    const header = decodeBlockHeader(block, 0, compression);
+    const stored = block.subarray(BLOCK_HEADER_BYTES);
+    const isIntact = stored.length === header.storedLength && compression.crc32(stored) === header.storedCrc;
+    const reason = 'the block does not have the length or crc that its header names';
+    return { header, reason, ...(isIntact && { stored }) };
+  } catch (error) {
+    if (!isGametapeError(error, 'DAMAGED')) throw error;
+    return { reason: error.message };
+  }
 }
 
 async function setAside(
@@ -124,9 +162,4 @@ async function setAside(
   const lost = header && { recordingId: header.recordingId, firstSeq: header.firstSeq, lastSeq: header.lastSeq };
   const where = { path: `${key} ${idText(id)}`, offset: 0, length: block.length, copyPath: keys.damaged };
   onDamage({ ...where, reason, ...(lost && { lost }) });
-}
-
-function idOf(text: string): EntryId {
-  const [epoch = 0, n = 0] = text.split('-').map(Number);
-  return { epoch, n };
 }

@@ -7,6 +7,7 @@ import {
   type RoomKeys,
   readEntry,
   readPatiently,
+  type StreamEntry,
 } from './redis-entries.ts';
 import { faultOf } from './redis-errors.ts';
 
@@ -23,7 +24,7 @@ interface KeptBlock {
 
 /** What is known of the sealed blocks of one recording. */
 interface Sealed {
-  readonly ids: EntryId[];
+  readonly ids: Set<string>;
   /** The first block is kept for good: it says what recording this is. */
   kept: KeptBlock[];
 }
@@ -52,13 +53,16 @@ export class RedisCheckpoints {
     return this.#last;
   }
 
-  /** Takes note of a block that an earlier owner sealed. Each once, in order. */
-  adopt(recordingId: string, id: EntryId, block: Uint8Array, lastSeq: number): void {
-    const sealed = this.#sealed(recordingId);
-    const last = sealed.ids.at(-1);
-    if (last && !isBefore(last, id)) return;
-    sealed.ids.push(id);
-    if (sealed.kept.length === 0) sealed.kept.push({ block, lastSeq, sealedAt: performance.now() });
+  /** Takes note of a block that an earlier owner sealed. */
+  adopt(recordingId: string, id: EntryId): void {
+    this.#sealed(recordingId).ids.add(idText(id));
+  }
+
+  /** The same for the first block of a recording, which no other stands for. */
+  adoptFirst(recordingId: string, { id, block, lastSeq }: StreamEntry): void {
+    const { ids, kept } = this.#sealed(recordingId);
+    ids.add(idText(id));
+    if (kept.length === 0 && block) kept.push({ block, lastSeq, sealedAt: performance.now() });
   }
 
   /** Puts a block at the end, after all that were put before. Rejects when the room cannot be written to any more. */
@@ -96,7 +100,7 @@ export class RedisCheckpoints {
   /** Deletes all blocks of a recording. */
   async delete(recordingId: string): Promise<void> {
     const { connection, keys } = this.#options;
-    const ids = (this.#recordings.get(recordingId)?.ids ?? []).map(idText);
+    const ids = [...(this.#recordings.get(recordingId)?.ids ?? [])];
     this.#recordings.delete(recordingId);
     for (let at = 0; at < ids.length; at += DELETED_AT_ONCE) {
       await readPatiently(connection, ['XDEL', keys.checkpoints, ...ids.slice(at, at + DELETED_AT_ONCE)]);
@@ -111,7 +115,7 @@ export class RedisCheckpoints {
           break;
         }
         tried = { epoch: this.#last.epoch, n: this.#last.n + 1 };
-        await this.#add(recordingId, block, lastSeq, this.#sealed(recordingId).ids.length === 0);
+        await this.#add(recordingId, block, lastSeq, this.#sealed(recordingId).ids.size === 0);
         break;
       } catch (error) {
         if (faultOf(error) === 'for good') throw error;
@@ -135,7 +139,7 @@ export class RedisCheckpoints {
   }
 
   #remember(recordingId: string, id: EntryId): void {
-    this.#sealed(recordingId).ids.push(id);
+    this.#sealed(recordingId).ids.add(idText(id));
     this.continueAfter(id);
   }
 
@@ -148,7 +152,7 @@ export class RedisCheckpoints {
   #sealed(recordingId: string): Sealed {
     let sealed = this.#recordings.get(recordingId);
     if (!sealed) {
-      sealed = { ids: [], kept: [] };
+      sealed = { ids: new Set(), kept: [] };
       this.#recordings.set(recordingId, sealed);
     }
     return sealed;

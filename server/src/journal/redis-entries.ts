@@ -2,7 +2,8 @@ import type { Argument, RedisConnection } from './redis-connection.ts';
 import { faultOf, RedisAway } from './redis-errors.ts';
 
 /** Entries that one command reads: a page of checkpoints may be some MiB. */
-const PAGE = { log: 64, checkpoints: 8 };
+const PAGE = { log: 64, checkpoints: 8, back: 2 };
+const MAX_N = '18446744073709551615';
 const READ_TIMEOUT_MS = 15_000;
 const RETRY_MS = 100;
 /** A reader waits this long for a Redis that is away. */
@@ -96,7 +97,7 @@ export async function readEntry(
 export async function* readEntries(
   connection: RedisConnection,
   key: string,
-  kind: keyof typeof PAGE,
+  kind: 'log' | 'checkpoints',
   from: EntryId = FIRST_ID,
 ): AsyncGenerator<StreamEntry> {
   for (let next = from; ; ) {
@@ -105,6 +106,21 @@ export async function* readEntries(
     const last = page.at(-1);
     if (!last || page.length < PAGE[kind]) return;
     next = { epoch: last.id.epoch, n: last.id.n + 1 };
+  }
+}
+
+/** The same backwards from the end, down to `to`. */
+export async function* readEntriesBack(
+  connection: RedisConnection,
+  key: string,
+  to: EntryId,
+): AsyncGenerator<StreamEntry> {
+  for (let next = '+'; ; ) {
+    const page = toEntries(await readPatiently(connection, ['XREVRANGE', key, next, idText(to), 'COUNT', PAGE.back]));
+    yield* page;
+    const last = page.at(-1);
+    if (!last || page.length < PAGE.back) return;
+    next = before(last.id);
   }
 }
 
@@ -139,6 +155,10 @@ export async function readPatiently(connection: RedisConnection, args: readonly 
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
+}
+
+function before({ epoch, n }: EntryId): string {
+  return n > 0 ? idText({ epoch, n: n - 1 }) : `${epoch - 1}-${MAX_N}`;
 }
 
 function toEntries(reply: unknown): StreamEntry[] {

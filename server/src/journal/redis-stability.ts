@@ -19,7 +19,7 @@ export interface Unstable {
  * what the durability in the welcome stands for.
  */
 export class RedisStability {
-  readonly #connection: () => RedisConnection;
+  readonly #connection: RedisConnection;
   #durability: RedisSettings['durability'];
   #waiting: { readonly at: number; readonly unstable: Unstable }[] = [];
   /** When the file was last found in order. */
@@ -27,7 +27,7 @@ export class RedisStability {
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(connection: () => RedisConnection, durability: RedisSettings['durability']) {
+  constructor(connection: RedisConnection, durability: RedisSettings['durability']) {
     this.#connection = connection;
     this.#durability = durability;
   }
@@ -91,7 +91,7 @@ export class RedisStability {
 
   async #isClean(): Promise<boolean> {
     try {
-      const info = parseInfo(await this.#connection().command(['INFO', 'persistence']));
+      const info = parseInfo(await this.#connection.command(['INFO', 'persistence']));
       return (
         info.get('aof_buffer_length') === '0' &&
         info.get('aof_pending_bio_fsync') === '0' &&
