@@ -72,23 +72,25 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }),
   );
   transport.attach(server, (peer) => sessions.open(peer));
-  const address = await listen(server, options);
-  log.info({ ...address, durability: journal.durability }, 'listening');
-  return {
-    url: `http://${address.host}`,
-    wsUrl: `ws://${address.host}`,
-    close: async () => {
-      clearInterval(takingOver);
-      sessions.close();
-      await directory.close();
-      await transport.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await journal.close();
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
-      log.info({}, 'stopped');
-    },
+  const close = async () => {
+    clearInterval(takingOver);
+    sessions.close();
+    await directory.close();
+    await transport.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await journal.close();
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    log.info({}, 'stopped');
   };
+  try {
+    const address = await listen(server, options);
+    log.info({ ...address, durability: journal.durability }, 'listening');
+    return { url: `http://${address.host}`, wsUrl: `ws://${address.host}`, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function completeOptions(partial: Partial<RelayOptions>): RelayOptions {

@@ -27,7 +27,8 @@ export interface BlockReading {
   readonly connection: RedisConnection;
   readonly keys: RoomKeys;
   readonly compression: Compression;
-  readonly onDamage: (damage: JournalDamage) => void;
+  /** Undefined leaves what is damaged where it is. */
+  readonly onDamage: ((damage: JournalDamage) => void) | undefined;
 }
 
 /** A block of a stream, with the entry it was in. */
@@ -156,6 +157,7 @@ async function setAside(
   key: string,
   { id, block, reason, header }: { id: EntryId; block: Uint8Array; reason: string; header: BlockHeader | undefined },
 ): Promise<void> {
+  if (!onDamage) return;
   const fields = ['k', key, 'i', idText(id), 'w', reason, 'b', block];
   await readPatiently(connection, ['XADD', keys.damaged, 'MAXLEN', '~', MOST_DAMAGED, '*', ...fields]);
   await readPatiently(connection, ['XDEL', key, idText(id)]);
