@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, truncate } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
 import { connect, type Session } from '@gametape/client-sdk';
 import { CloseCode } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -11,6 +12,7 @@ import { waitFor, within } from '../support/wait-for.ts';
 
 const LEASE_MS = 1_000;
 const RETURN_MS = 20_000;
+const CHECKPOINTS = 'gt:{arena}:checkpoints';
 
 describe.skipIf(!hasRedis)('two relays that share a Redis', () => {
   test('[W9] a room is where it was opened: the other relay says so, and has it once it is free', async () => {
@@ -164,6 +166,52 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     60_000,
   );
 
+  test('[J4] relay and Redis are killed and the end of its file is gone: the clients bring it again', async () => {
+    const directory = await tempDir();
+    const redis = await RedisServer.start({ appendfsync: 'everysec' }, directory);
+    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
+    onTestFinished(() => relay.kill());
+    const sessions = await Promise.all(['a', 'b'].map((player) => join(Number(new URL(relay.wsUrl).port), player)));
+    const seen: unknown[] = [];
+    sessions[1]?.on('player_message', ({ data }) => seen.push(data.message));
+    const [first] = sessions as [Session];
+    for (let i = 0; i < 100; i++) first.say(`t${i}`);
+    await first.stable();
+    for (let i = 100; i < 200; i++) first.say(`t${i}`);
+    await waitFor('all to be accepted', () => first.status.accepted === 200);
+    expect(first.status.stable).toBe(100);
+    await Promise.all([relay.kill(), redis.kill()]);
+    // Nothing after the stable events was synced, so a power failure may take all of it.
+    await cutAfter(directory, 't120');
+    await redis.start();
+    await relay.start();
+    await waitFor('everybody to be back', () => sessions.every(isLive), RETURN_MS);
+    for (let i = 200; i < 250; i++) first.say(`t${i}`);
+    const summary = await within('the end', first.end(), RETURN_MS);
+    expect(summary.complete).toBe(true);
+    const all = Array.from({ length: 250 }, (_, i) => `t${i}`);
+    const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
+    expect(own.map(({ data }) => data.message)).toEqual(all);
+  });
+
+  test('[J6] a checkpoint is gone from Redis: the recording is finished all the same, and is not complete', async () => {
+    const redis = await RedisServer.start({ appendfsync: 'no' });
+    const relay = await relayOn(redis);
+    const session = await join(relay.port, 'one');
+    for (let part = 0; part < 4; part++) {
+      for (let i = 0; i < 9_000; i++) session.say(`t${i}`);
+      await within('all to be stable', session.stable(), RETURN_MS);
+    }
+    const sealed = redis.entries(CHECKPOINTS).filter(({ fields }) => fields.r);
+    expect(sealed.length).toBeGreaterThan(2);
+    redis.cli('XDEL', CHECKPOINTS, sealed[1]?.id as string);
+    const summary = await within('the end', session.end(), RETURN_MS);
+    const [player] = summary.players;
+    expect(player).toMatchObject({ expected: 36_000 });
+    expect(player?.received).toBeLessThan(36_000);
+    expect(summary.complete).toBe(false);
+  });
+
   test('[J5] Redis stands still for a while: acks pause, nobody is disconnected', async () => {
     const redis = await RedisServer.start();
     const relay = await relayOn(redis);
@@ -222,6 +270,16 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(await relay.stop()).not.toBe(1);
   });
 });
+
+/** Cuts the append-only file right after that text. */
+async function cutAfter(directory: string, text: string): Promise<void> {
+  const folder = joinPath(directory, 'appendonlydir');
+  const name = (await readdir(folder)).find((file) => file.endsWith('.incr.aof')) as string;
+  const bytes = await readFile(joinPath(folder, name));
+  const at = bytes.indexOf(text);
+  expect(at).toBeGreaterThan(0);
+  await truncate(joinPath(folder, name), at + text.length);
+}
 
 function relayOn(redis: RedisServer, options: object = {}): Promise<TestRelay> {
   return TestRelay.start({ redis: redis.url, leaseMs: LEASE_MS, ...options });

@@ -86,7 +86,8 @@ export class RedisServer {
   cli(...args: string[]): string {
     const { stdout, stderr } = spawnSync('redis-cli', ['-p', String(this.port), ...args], {
       encoding: 'utf8',
-      timeout: 5_000,
+      timeout: 10_000,
+      maxBuffer: 256 * 1024 * 1024,
     });
     return stdout || stderr;
   }
@@ -107,7 +108,7 @@ function pairs(list: readonly string[]): Record<string, string> {
   return fields;
 }
 
-export async function freePort(): Promise<number> {
+async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -59,7 +59,7 @@ export async function* sealedBlocks(
 }
 
 /** Where the blocks of a recording begin, or something before that. */
-export async function firstCheckpoint({ connection, keys }: BlockReading, recordingId: string): Promise<EntryId> {
+async function firstCheckpoint({ connection, keys }: BlockReading, recordingId: string): Promise<EntryId> {
   const first = String((await readPatiently(connection, ['HGET', keys.recordings, recordingId])) ?? '');
   return /^\d+-\d+$/.test(first) ? parseId(first) : FIRST_ID;
 }
