@@ -224,7 +224,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     for (let i = 0; i < 20; i++) session.say(`during ${i}`);
     const stoppedAt = performance.now();
     await waitFor('five seconds', () => performance.now() - stoppedAt > 5_000, 6_000);
-    expect(session.status).toMatchObject({ connection: 'live', accepted: 1 });
+    expect(session.status).toMatchObject({ connection: 'live', accepted: 1, durability: 'redis:always' });
     redis.signal('SIGCONT');
     await within('all to be stable', session.stable(), RETURN_MS);
     expect([...seen]).toEqual(['live']);
