@@ -43,7 +43,9 @@ export class RedisLog {
   #entries: LogEntry[] = [];
   /** Those whose append is not acknowledged, or not before all others before it. */
   readonly #unsettled: LogEntry[] = [];
-  readonly #underWay = new Set<Promise<void>>();
+  /** Entries that are sent and not answered. */
+  #underWay = 0;
+  readonly #waitingForAnswers: (() => void)[] = [];
   #epoch: number;
   #n = 0;
   /** Highest id that Redis has acknowledged. */
@@ -128,7 +130,7 @@ export class RedisLog {
   /** Nothing is sent until `resend`; resolves when all that was under way has been answered or given up. */
   async hold(): Promise<void> {
     this.#isHeld = true;
-    await Promise.all(this.#underWay);
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#waitingForAnswers.push(resolve));
   }
 
   /** Everything goes into the stream again, as that of a new epoch: Redis has forgotten some of it. */
@@ -187,20 +189,29 @@ export class RedisLog {
   }
 
   #send(entry: LogEntry): void {
-    const sent = this.#add(entry).catch((error: unknown) => {
-      if (entry.isAccepted || this.#isHeld) return;
-      this.#isHeld = true;
-      this.#options.onTrouble(error);
-    });
-    this.#underWay.add(sent);
-    void sent.finally(() => this.#underWay.delete(sent));
+    this.#underWay++;
+    this.#add(entry).then(
+      () => this.#answered(),
+      (error: unknown) => {
+        if (!entry.isAccepted && !this.#isHeld) {
+          this.#isHeld = true;
+          this.#options.onTrouble(error);
+        }
+        this.#answered();
+      },
+    );
   }
 
-  async #add(entry: LogEntry): Promise<void> {
+  #answered(): void {
+    this.#underWay--;
+    if (this.#underWay === 0) for (const resolve of this.#waitingForAnswers.splice(0)) resolve();
+  }
+
+  #add(entry: LogEntry): Promise<void> {
     const { recordingId, lastSeq, block, id } = entry;
     const fields: Argument[] = block ? blockFields(recordingId, lastSeq, block) : finishedFields(recordingId);
-    await this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
-    this.#accept(entry);
+    const command = this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
+    return command.then(() => this.#accept(entry));
   }
 
   #accept(entry: LogEntry): void {
