@@ -231,6 +231,26 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect((await session.end()).complete).toBe(true);
   });
 
+  test('[J7] Redis stands still: the relay stops all the same, and what it had not written comes again', async () => {
+    const redis = await RedisServer.start();
+    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
+    onTestFinished(() => relay.kill());
+    const session = await join(Number(new URL(relay.wsUrl).port), 'one');
+    session.say('before');
+    await session.stable();
+    redis.signal('SIGSTOP');
+    session.say('during');
+    const startedAt = performance.now();
+    expect([0, 143]).toContain(await relay.stop());
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    redis.signal('SIGCONT');
+    await relay.start();
+    const summary = await within('the end', session.end(), RETURN_MS);
+    expect(summary.complete).toBe(true);
+    const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
+    expect(own.map(({ data }) => data.message)).toEqual(['before', 'during']);
+  });
+
   test('[J4] FLUSHALL under load: the room goes on, and what is in memory is in the recording', async () => {
     const redis = await RedisServer.start();
     const relay = await relayOn(redis, { leaseMs: 300 });

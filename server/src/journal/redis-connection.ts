@@ -111,25 +111,26 @@ export class RedisConnection {
       pipeline.callBuffer(String(name), rest);
     }
     pipeline.exec().then(
-      (results) => this.#settle(batch, results ?? []),
+      (results) => this.#settle(client, batch, results ?? []),
       // The whole batch fails when the connection does.
       (error: Error) => this.#goAway(client, error.message),
     );
   }
 
-  #settle(batch: readonly Command[], results: readonly [Error | null, unknown][]): void {
-    let replica: unknown;
+  #settle(client: Redis, batch: readonly Command[], results: readonly [Error | null, unknown][]): void {
+    let broken: Error | undefined;
     for (const [i, command] of batch.entries()) {
       // It was given up meanwhile.
       if (!this.#underWay.delete(command)) continue;
       const [error, reply] = results[i] ?? [new RedisAway('no answer'), undefined];
       if (!error) command.resolve(reply);
       else {
-        command.reject(isConnectionError(error) ? new RedisAway(error.message) : error);
-        if (isReplica(error)) replica = error;
+        const isConnection = isConnectionError(error);
+        command.reject(isConnection ? new RedisAway(error.message) : error);
+        if (isConnection || isReplica(error)) broken = error;
       }
     }
-    if (replica && this.#client) this.#goAway(this.#client, (replica as Error).message);
+    if (broken) this.#goAway(client, broken.message);
   }
 
   async #connect(): Promise<void> {
@@ -145,7 +146,6 @@ export class RedisConnection {
       enableReadyCheck: false,
       maxRetriesPerRequest: 0,
       connectTimeout: timeoutMs,
-      commandTimeout: 60_000,
       disableClientInfo: true,
       protocol: 2,
       noDelay: true,

@@ -46,8 +46,9 @@ const DEFAULTS = {
   waitingBytes: 64 * 1024 * 1024,
   waitingMs: 600_000,
 };
-/** What `close` waits for a Redis that is away. */
-const CLOSE_MS = 5_000;
+/** What `close` waits for a Redis that is away, at each of its steps: a relay has 10 s to stop (J7). */
+const CLOSE_MS = 2_000;
+const LEAVE_MS = 500;
 
 /**
  * The journal in Redis streams, which several relays may share: each room has one owner at a time. PROTOCOL of the keys and
@@ -198,7 +199,7 @@ export class RedisJournal implements Journal {
     const rooms = this.#rooms.all;
     await before(CLOSE_MS, Promise.all(rooms.map((room) => room.settled())));
     await before(CLOSE_MS, this.#stability.settled());
-    await before(1_000, Promise.all(rooms.map((room) => room.leave())));
+    await before(LEAVE_MS, Promise.all(rooms.map((room) => room.leave())));
     for (const room of rooms) room.end(closed());
     this.#stability.close(closed());
     await this.#connection.close();

@@ -203,7 +203,13 @@ export class RedisRoom {
       readEntry(connection, this.keys.checkpoints, { epoch: this.#epoch, n: 0 }),
       renewLease(connection, this.keys, claimant),
     ]);
-    if (log.epoch > this.#epoch || checkpoints.epoch > this.#epoch) throw elsewhere(this.name, 'another relay');
+    const newest = Math.max(log.epoch, checkpoints.epoch);
+    if (newest > this.#epoch) {
+      const { claim: by } = (await readEntry(connection, this.keys.log, { epoch: newest, n: 0 })) ?? {};
+      if (by !== claimant.token) throw elsewhere(this.name, by ?? 'another relay');
+      // Claiming anew was interrupted.
+      return await this.#claimAgain();
+    }
     const isForgotten = isBefore(log, this.log.acknowledged) || isBefore(checkpoints, this.checkpoints.acknowledged);
     const length = await connection.command(['XLEN', this.keys.log]);
     if (

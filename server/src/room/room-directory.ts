@@ -19,6 +19,9 @@ import { Room } from './room.ts';
 import { recoverRoom } from './room-recovery.ts';
 import type { RoomStart } from './room-start.ts';
 
+/** Longest wait for the journal when the relay stops (J7). */
+const CLOSE_MS = 4_000;
+
 export interface RoomDirectoryOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
@@ -149,6 +152,7 @@ export class RoomDirectory {
   async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
     const { journal, compression, log } = this.#deps;
     for (const recordingId of unfinished) {
+      if (this.#isClosed) return;
       try {
         const { start, end } = await recoverRoom(journal, recordingId, compression, epoch);
         if (end) {
@@ -170,9 +174,10 @@ export class RoomDirectory {
   async close(): Promise<void> {
     this.#isClosed = true;
     const open = [...this.#rooms.values()];
-    await Promise.allSettled(
+    const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.seal()).stable),
     );
+    await this.#atMost(CLOSE_MS, sealed);
     for (const live of open) live.stop();
     await Promise.allSettled(this.#afterFinish);
   }
@@ -247,6 +252,16 @@ export class RoomDirectory {
     });
     this.#finishingAgain.set(recordingId, finished);
     this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
+  }
+
+  /** A journal that does not answer keeps nobody from stopping: what it has not got, clients send again. */
+  async #atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, limitMs);
+    });
+    await Promise.race([work, late]);
+    clearTimeout(timer);
   }
 
   #track(work: Promise<void>): void {
