@@ -4,9 +4,10 @@ import { describe, expect, test } from 'vitest';
 import { outline, recovered } from '../contracts/journal-contract.ts';
 import { openRedisJournal } from '../support/redis-journal.ts';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
+import { seededRandom } from '../support/seeded-random.ts';
 import { TcpProxy } from '../support/tcp-proxy.ts';
 import { plainBlock, recordingId } from '../support/typed-session.ts';
-import { waitFor } from '../support/wait-for.ts';
+import { waitFor, within } from '../support/wait-for.ts';
 
 const LOG = 'gt:{arena}:log';
 const CHECKPOINTS = 'gt:{arena}:checkpoints';
@@ -215,6 +216,56 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-2', '3-3', '4-4', '5-5']);
   });
 });
+
+describe.skipIf(!hasRedis)('a Redis with one accident after another', () => {
+  const seed = Number(process.env.GAMETAPE_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+  test(`[J4] all that was appended is there, once, in order (GAMETAPE_SEED=${seed})`, async () => {
+    const random = seededRandom(seed);
+    const redis = await RedisServer.start({ appendfsync: 'no' });
+    const proxy = await TcpProxy.start(redis.port);
+    const lost: string[] = [];
+    const options = { leaseMs: 150, timeoutMs: 300, onLost: (room: string) => lost.push(room) };
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`, options);
+    await begin(journal, 1);
+    const accidents = [
+      () => proxy.cutAll(),
+      () => proxy.cutAfterNextRequest(),
+      () => redis.cli('FLUSHALL'),
+      () => redis.cli('DEL', CHECKPOINTS),
+      () => redis.cli('DEL', LOG),
+      () => redis.cli('CONFIG', 'SET', 'maxmemory', '1'),
+      () => redis.cli('CONFIG', 'SET', 'maxmemory', '0'),
+    ];
+    const pending: Promise<unknown>[] = [];
+    let sealedSeq = 0;
+    const last = 300;
+    for (let seq = 1; seq <= last; seq++) {
+      pending.push(journal.append(recordingId(1), plainBlock(1, seq), seq).accepted);
+      if (random() < 0.1) {
+        pending.push(journal.seal(recordingId(1), plainBlock(1, sealedSeq + 1, seq - sealedSeq), seq));
+        sealedSeq = seq;
+      }
+      if (random() < 0.15) accidents[Math.floor(random() * accidents.length)]?.();
+      await new Promise((resolve) => setTimeout(resolve, random() * 8));
+    }
+    redis.cli('CONFIG', 'SET', 'maxmemory', '0');
+    await within('everything to be accepted', Promise.all(pending), 20_000);
+    expect(lost).toEqual([]);
+    await waitFor('everything to be there', async () => seqsOf(await recovered(journal, 1)).length === last, 10_000);
+    expect(seqsOf(await recovered(journal, 1))).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+    await journal.close();
+    const after = await openRedisJournal(redis.url);
+    expect(await after.claim('arena')).toMatchObject({ unfinished: [recordingId(1)] });
+    expect(seqsOf(await recovered(after, 1))).toEqual(Array.from({ length: last }, (_, i) => i + 1));
+  }, 60_000);
+});
+
+function seqsOf(blocks: Awaited<ReturnType<typeof recovered>>): number[] {
+  return blocks.flatMap(({ header }) =>
+    Array.from({ length: header.lastSeq - header.firstSeq + 1 }, (_, i) => header.firstSeq + i),
+  );
+}
 
 describe.skipIf(!hasRedis)('what is in Redis', () => {
   test('[J6] a damaged block is set aside and reported, the others are read', async () => {
