@@ -198,6 +198,23 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     },
   );
 
+  test('[J4] the connection is lost while the room is claimed anew: it is still this relay that has it', async () => {
+    const redis = await RedisServer.start();
+    const proxy = await TcpProxy.start(redis.port);
+    const lost: string[] = [];
+    const options = { leaseMs: 300, onLost: (room: string) => lost.push(room) };
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`, options);
+    await begin(journal, 1);
+    await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
+    // The mark of the claim goes into the log, and its reply is lost.
+    proxy.cutAfterNextRequest('\r\nc\r\n');
+    redis.cli('FLUSHALL');
+    await waitFor('the cut', () => proxy.cuts === 1);
+    await journal.append(recordingId(1), plainBlock(1, 2), 2).stable;
+    await waitFor('all to be there', async () => outline(await recovered(journal, 1)).join() === '1-1,2-2');
+    expect(lost).toEqual([]);
+  });
+
   test('[J4] a replica that was behind is promoted: what it lacks is written again', async () => {
     const master = await RedisServer.start();
     const replica = await RedisServer.start({ replicaof: `127.0.0.1 ${master.port}` });

@@ -7,7 +7,7 @@ export class TcpProxy {
   cuts = 0;
   readonly port: number;
   #target: number;
-  #isArmed = false;
+  #cutsAfter: string | undefined;
   readonly #sockets = new Set<Socket>();
 
   private constructor(port: number, target: number) {
@@ -27,9 +27,9 @@ export class TcpProxy {
     return proxy;
   }
 
-  /** The next bytes that go to the target arrive; what it answers does not. */
-  cutAfterNextRequest(): void {
-    this.#isArmed = true;
+  /** The next bytes with that text in them arrive at the target; what it answers does not come back. */
+  cutAfterNextRequest(text = ''): void {
+    this.#cutsAfter = text;
   }
 
   cutAll(): void {
@@ -56,8 +56,8 @@ export class TcpProxy {
       });
     }
     socket.on('data', (bytes) => {
-      if (this.#isArmed) {
-        this.#isArmed = false;
+      if (this.#cutsAfter !== undefined && bytes.includes(this.#cutsAfter)) {
+        this.#cutsAfter = undefined;
         isCut = true;
         this.cuts++;
       }
