@@ -99,6 +99,7 @@ class OfflinePlayer implements TypedSession {
     stable: 0,
     lost: 0,
     pendingBytes: 0,
+    durability: 'memory',
   };
   nowUs = 0;
   readonly #producer = new Producer(LMSP_PROFILE, NODE_COMPRESSION.crc32);

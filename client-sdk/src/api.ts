@@ -62,6 +62,11 @@ export interface SessionStatus {
   readonly lost: number;
   /** Bytes of messages that wait to be stable. */
   readonly pendingBytes: number;
+  /**
+   * What `stable` is worth: the kind of journal that the relay named, such as `file` or `redis:everysec`. With `memory`,
+   * `redis:memory` and `redis:no` it is worth no more than `accepted`. Empty before the first welcome.
+   */
+  readonly durability: string;
 }
 
 /** Another player of a room, as this session or spectator sees it. */
@@ -114,7 +119,10 @@ export interface Session {
   pause(): void;
   resume(): void;
   setSpeed(speed: number): void;
-  /** Resolves when everything recorded so far is on stable storage (W3). @throws GametapeError `SESSION_CLOSED` */
+  /**
+   * Resolves when everything recorded so far is on stable storage (W3), as far as the relay has one: see
+   * `status.durability`. @throws GametapeError `SESSION_CLOSED`
+   */
   stable(): Promise<void>;
   /** Goes: everything is stable, PLAYER_LEAVE is recorded, the connection closed. */
   leave(): Promise<void>;

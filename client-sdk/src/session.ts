@@ -52,6 +52,7 @@ class LiveSession implements Session {
   readonly #startedAt: number;
   readonly #helloState: Uint8Array;
   #recordingId = '';
+  #durability = '';
   /** What has been asked of the relay and is asked again after a reconnection. */
   #request: Request | undefined;
   /** What is to be said once all events are sent: it names the last of them. */
@@ -115,7 +116,7 @@ class LiveSession implements Session {
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
     const connection = this.#summary ? 'ended' : this.#connection.status;
-    return { connection, recorded, accepted, stable, lost, pendingBytes };
+    return { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -225,6 +226,7 @@ class LiveSession implements Session {
 
   #welcome(welcome: Welcome): void {
     this.#recordingId = welcome.recordingId;
+    this.#durability = welcome.durability;
     this.#view.welcome(welcome, this.#clock());
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#outbox.resume(welcome.lastPseq);

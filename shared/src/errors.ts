@@ -18,6 +18,8 @@ export const ERROR_HINTS = {
   NAME_TAKEN: 'Choose another name.',
   NOT_FOUND: 'Check the name.',
   ROOM_ENDED: 'Connect to another room; this one is recorded already.',
+  ROOM_ELSEWHERE:
+    'Connect to the relay that has the room; when that one is gone, try again after its lease has run out.',
   ROOM_FULL: 'Try another room, or raise the limit of the relay.',
   SUPERSEDED: 'The same player has connected again; use that connection.',
   SESSION_CLOSED: 'Connect again.',

@@ -14,7 +14,7 @@ import { BufferedSource } from './buffered-source.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
 import { DamageKeeper, type JournalDamage } from './damage.ts';
 import { type Files, NODE_FILES } from './files.ts';
-import type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
 import { type JournalDirectory, type JournaledRecording, readJournalDirectory } from './journal-directory.ts';
 import { scanLog } from './log-scan.ts';
 import { LogWriter } from './log-writer.ts';
@@ -35,6 +35,9 @@ export interface FileJournalOptions {
 
 const DEFAULT_OPTIONS = { segmentBytes: 16 * 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
 
+/** Sealing syncs. */
+const SYNCED: Sealed = { stable: Promise.resolve() };
+
 /**
  * The journal in files:
  *
@@ -52,7 +55,8 @@ export class FileJournal implements Journal {
   readonly #directory: JournalDirectory;
   readonly #damage: DamageKeeper;
   readonly #log: LogWriter;
-  readonly #unfinished: Set<string>;
+  /** What an earlier process left, until it is taken over. */
+  #left: readonly string[];
 
   private constructor(
     path: string,
@@ -64,7 +68,7 @@ export class FileJournal implements Journal {
     this.#options = options;
     this.#directory = directory;
     this.#damage = damage;
-    this.#unfinished = new Set(directory.recordings.keys());
+    this.#left = [...directory.recordings.keys()].sort();
     this.#log = new LogWriter({ ...options, segments: directory.segments });
   }
 
@@ -86,6 +90,23 @@ export class FileJournal implements Journal {
     return this.#log.failed;
   }
 
+  /** There is one process, and it owns everything. */
+  async claim(): Promise<Claim> {
+    return { epoch: 0, unfinished: [] };
+  }
+
+  async takeOver(): Promise<readonly Claim[]> {
+    const unfinished = this.#left;
+    this.#left = [];
+    return unfinished.length > 0 ? [{ epoch: 0, unfinished }] : [];
+  }
+
+  async knows(): Promise<boolean> {
+    return false;
+  }
+
+  begin(): void {}
+
   append(recordingId: string, block: Uint8Array, lastSeq: number): Appended {
     const { refusal } = this.#log;
     if (refusal) return rejected(refusal);
@@ -94,7 +115,7 @@ export class FileJournal implements Journal {
     return this.#log.append({ bytes: block, place });
   }
 
-  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<void> {
+  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<Sealed> {
     const { refusal } = this.#log;
     if (refusal) throw refusal;
     const recording = this.#recording(recordingId);
@@ -106,10 +127,7 @@ export class FileJournal implements Journal {
     const released = new Set(covered);
     recording.places = recording.places.filter((place) => !released.has(place));
     await this.#release(covered);
-  }
-
-  async unfinished(): Promise<readonly string[]> {
-    return [...this.#unfinished].sort();
+    return SYNCED;
   }
 
   async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
@@ -141,7 +159,6 @@ export class FileJournal implements Journal {
     if (segments.oldest <= segments.newest) await marks.add(recordingId, segments.newest);
     await recording.file.remove();
     recordings.delete(recordingId);
-    this.#unfinished.delete(recordingId);
     await this.#release(recording.places);
   }
 

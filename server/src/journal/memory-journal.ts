@@ -9,7 +9,7 @@ import {
 } from '@gametape/shared';
 import { rejected } from './appended.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
-import type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
 
 interface Kept {
   readonly block: Uint8Array;
@@ -40,15 +40,26 @@ export class MemoryJournal implements Journal {
     return DONE;
   }
 
-  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<void> {
+  async claim(): Promise<Claim> {
+    return { epoch: 0, unfinished: [] };
+  }
+
+  async takeOver(): Promise<readonly Claim[]> {
+    return [];
+  }
+
+  async knows(): Promise<boolean> {
+    return false;
+  }
+
+  begin(): void {}
+
+  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<Sealed> {
     if (this.#isClosed) throw closed();
     const recording = this.#recording(recordingId);
     recording.sealed.push(block);
     recording.appended = recording.appended.slice(coveredBySeal(recording.appended, lastSeq).length);
-  }
-
-  async unfinished(): Promise<readonly string[]> {
-    return [];
+    return DONE;
   }
 
   async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {

@@ -3,6 +3,7 @@ import {
   type EndRecord,
   type GametapeError,
   type Hello,
+  isGametapeError,
   type JsonObject,
   type SessionSummary,
 } from '@gametape/shared';
@@ -22,6 +23,8 @@ export interface LiveRoomHandlers {
   ended(): void;
   /** The recording is finished, or could not be. */
   over(): void;
+  /** The player that would have opened the room was refused: there is nothing to record. */
+  refused(): void;
 }
 
 /** A room with its members, from its first player to its finished recording. */
@@ -54,7 +57,7 @@ export class LiveRoom {
       // A player that was refused leaves no trace: neither a room that it would have opened, nor one that never ends.
       if (this.room.seats.length === 0) {
         this.stop();
-        this.#handlers.over();
+        this.#handlers.refused();
       } else if (this.membership.isEmpty) this.#finishWhenIdle();
       throw error;
     }
@@ -97,7 +100,8 @@ export class LiveRoom {
 
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
-    this.#closeAll(CloseCode.JOURNAL_FAILED, `${error.code}: ${error.message}`);
+    const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
+    this.#closeAll(code, `${error.code}: ${error.message}`);
   }
 
   /** Everybody who was here when the room came back gets the time to return. */
@@ -132,7 +136,8 @@ export class LiveRoom {
       for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
       this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
     } catch (error) {
-      this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
+      else this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
     } finally {
       this.stop();
       this.#handlers.over();

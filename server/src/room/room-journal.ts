@@ -10,7 +10,7 @@ import {
   type RecordingMeta,
   type TimelineEntry,
 } from '@gametape/shared';
-import type { Appended, Journal } from '../journal/journal.ts';
+import type { Appended, Journal, Sealed } from '../journal/journal.ts';
 
 /** A block is sealed after this much, or after this long while the room changes (D4). */
 const SEAL_BYTES = 256 * 1024;
@@ -46,7 +46,7 @@ export class RoomJournal {
   #lastSeq: number;
   #sealedAt = 0;
   #changed = false;
-  #sealChain: Promise<void> = Promise.resolve();
+  #sealChain: Promise<Sealed> = Promise.resolve({ stable: Promise.resolve() });
 
   constructor(options: RoomJournalOptions) {
     this.#options = options;
@@ -97,7 +97,7 @@ export class RoomJournal {
   }
 
   /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
-  sealIfDue(now: number): Promise<void> | undefined {
+  sealIfDue(now: number): Promise<Sealed> | undefined {
     const { entries, contentBytes } = this.#sealing;
     const isOld = contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
     if (entries < SEAL_ENTRIES && contentBytes < SEAL_BYTES && !isOld) return undefined;
@@ -106,7 +106,7 @@ export class RoomJournal {
   }
 
   /** Seals everything that was flushed. With `end` it is the recording's last block. */
-  seal(end?: EndRecord): Promise<void> {
+  seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
     else if (this.#sealing.contentBytes === 0) return this.#sealChain;
     const block = this.#sealing.close(this.#previousSealed, { compress: false });

@@ -9,7 +9,7 @@ import {
   type TimelineEntry,
 } from '@gametape/shared';
 import { rejected } from '../journal/appended.ts';
-import type { Appended } from '../journal/journal.ts';
+import type { Appended, Sealed } from '../journal/journal.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import type { Flusher } from './flusher.ts';
@@ -47,6 +47,7 @@ export class RoomOutput {
   #accepted: Promise<void> = Promise.resolve();
   #stable: Promise<void> = Promise.resolve();
   #failure: GametapeError | undefined;
+  #isStopped = false;
 
   constructor(options: RoomOutputOptions) {
     this.#options = options;
@@ -92,12 +93,17 @@ export class RoomOutput {
     await this.#stable;
   }
 
-  /** Puts everything into the recording's own file. @throws GametapeError `JOURNAL_FAILED` */
-  async seal(end?: EndRecord): Promise<void> {
+  /** Puts everything into the recording's own blocks. @throws GametapeError `JOURNAL_FAILED` */
+  async seal(end?: EndRecord): Promise<Sealed> {
     await this.flushed();
     const cursors = this.#options.seats.map((seat) => [seat, seat.accepted] as const);
-    await this.#options.journal.seal(end);
-    for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
+    const sealed = await this.#options.journal.seal(end);
+    const stable = sealed.stable.then(() => {
+      for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
+      this.scheduleAcks();
+    });
+    stable.catch((error: unknown) => this.#fail(error));
+    return { stable };
   }
 
   /** Shows everybody what is in the journal and has not been shown. */
@@ -120,6 +126,7 @@ export class RoomOutput {
 
   /** Sends every player its acks soon, unless what it is shown meanwhile carries them (W3). */
   scheduleAcks(): void {
+    if (this.#isStopped) return;
     this.#ackTimer ??= setTimeout(() => {
       this.#ackTimer = undefined;
       if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
@@ -134,6 +141,7 @@ export class RoomOutput {
 
   /** Nothing is written or shown any more. Everybody learns how far it came: that much need not be sent again (J7). */
   stop(): void {
+    this.#isStopped = true;
     this.#options.flusher.cancel(this.#flushSoon);
     this.#sendAcks();
     clearTimeout(this.#ackTimer);
@@ -204,7 +212,7 @@ export class RoomOutput {
   }
 
   #fail(error: unknown): void {
-    if (this.#failure) return;
+    if (this.#failure || this.#isStopped) return;
     this.#failure = isGametapeError(error)
       ? error
       : new GametapeError('JOURNAL_FAILED', String(error), { cause: error });

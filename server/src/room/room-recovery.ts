@@ -35,10 +35,11 @@ export async function recoverRoom(
   journal: Journal,
   recordingId: string,
   compression: Compression,
+  claimEpoch: number,
 ): Promise<RecoveredRoom> {
   const recovery = new Recovery(recordingId, compression);
   for await (const block of journal.recover(recordingId)) recovery.take(block);
-  return { start: recovery.start(journal), end: recovery.end };
+  return { start: recovery.start(journal, claimEpoch), end: recovery.end };
 }
 
 /** What is known of a producer so far. */
@@ -82,12 +83,12 @@ class Recovery {
     this.end ??= block.end;
   }
 
-  start(journal: Journal): RoomStart {
+  start(journal: Journal, claimEpoch: number): RoomStart {
     const { meta, profile } = this.#identity;
     const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
     const lastEpoch = Math.max(0, ...this.#epochEnds.keys());
     // An incarnation that wrote nothing has left no trace of its epoch: by the clock, none is given twice.
-    const epoch = Math.max(lastEpoch + 1, Math.floor(sinceCreatedUs / 1_000_000) + 2);
+    const epoch = Math.max(lastEpoch + 1, claimEpoch, Math.floor(sinceCreatedUs / 1_000_000) + 2);
     const count = Math.max(-1, ...this.#identity.producers.keys()) + 1;
     return {
       meta,

@@ -18,6 +18,7 @@ import {
   type RecordingMeta,
   type TimelineEntry,
 } from '@gametape/shared';
+import type { Sealed } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomClock } from '../timeline/clock.ts';
@@ -242,7 +243,7 @@ export class Room {
   }
 
   /** Puts everything into the recording's own file; with `end` for good. @throws GametapeError `JOURNAL_FAILED` */
-  seal(end?: EndRecord): Promise<void> {
+  seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#isOver = true;
     return this.#output.seal(end);
   }

@@ -165,7 +165,7 @@ export class Session implements PeerReceiver {
   async #join(hello: Hello): Promise<void> {
     let live: LiveRoom;
     try {
-      live = this.#deps.directory.roomFor(hello);
+      live = await this.#deps.directory.roomFor(hello);
     } catch (error) {
       if (isGametapeError(error, 'ROOM_ENDED') && hello.resume) await this.#tellEnd(hello.resume.recordingId);
       throw error;
@@ -235,6 +235,7 @@ const CLOSE_CODES: Partial<Record<ErrorCode, CloseCode>> = {
   NOT_ALLOWED: CloseCode.NOT_ALLOWED,
   NOT_FOUND: CloseCode.ROOM_ENDED,
   ROOM_ENDED: CloseCode.ROOM_ENDED,
+  ROOM_ELSEWHERE: CloseCode.MOVED,
   ROOM_FULL: CloseCode.ROOM_FULL,
   SUPERSEDED: CloseCode.SUPERSEDED,
   VERSION_UNKNOWN: CloseCode.VERSION_UNKNOWN,
