@@ -111,7 +111,8 @@ async function finishRecording(
 ): Promise<SessionSummary> {
   const target = store.path(recordingId);
   const { format: formats } = options;
-  const summary = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
   await journal.discard(recordingId);
   log.info(
     { room, recordingId, events: summary.events, complete: summary.complete, path: target },

@@ -18,6 +18,7 @@ import type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal.
 import { type JournalDirectory, type JournaledRecording, readJournalDirectory } from './journal-directory.ts';
 import { scanLog } from './log-scan.ts';
 import { LogWriter } from './log-writer.ts';
+import { lookBack } from './look-back.ts';
 import type { Place } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -77,7 +78,7 @@ export class FileJournal implements Journal {
     const path = join(dataDirectory, 'journal');
     await mkdir(path, { recursive: true });
     await syncDirectory(dataDirectory);
-    const damage = new DamageKeeper(join(path, 'damaged'), all.onDamage);
+    const damage = new DamageKeeper(path, all.onDamage);
     return new FileJournal(path, all, await readJournalDirectory(path, { ...all, damage }), damage);
   }
 
@@ -112,13 +113,13 @@ export class FileJournal implements Journal {
     return [...this.#unfinished].sort();
   }
 
-  async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
+  async *recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncGenerator<RecoveredBlock> {
     const recording = this.#directory.recordings.get(recordingId);
     if (!recording) return;
     await this.#log.settle();
     await recording.sealing;
     const places = [...recording.places];
-    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file);
+    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file, isStart);
     yield* this.#appendedBlocks(places);
   }
 
@@ -152,12 +153,18 @@ export class FileJournal implements Journal {
     await marks.sweep(segments.oldest);
   }
 
-  async *#sealedBlocks(file: UnfinishedFile): AsyncGenerator<RecoveredBlock> {
+  async *#sealedBlocks(
+    file: UnfinishedFile,
+    isStart: ((block: RecoveredBlock) => boolean) | undefined,
+  ): AsyncGenerator<RecoveredBlock> {
     const { compression } = this.#options;
-    const source = new BufferedSource(await FileSource.open(file.path));
+    const direct = await FileSource.open(file.path);
+    const source = new BufferedSource(direct);
+    const { bytes } = file;
     let lastSeq = 0;
     try {
-      for await (const scanned of scanLog(source, FILE_HEADER_BYTES, file.bytes, compression)) {
+      const from = isStart ? await this.#startOf(direct, bytes, isStart) : FILE_HEADER_BYTES;
+      for await (const scanned of scanLog(source, from, bytes, compression)) {
         if (scanned.kind === 'damage') {
           await this.#damage.setAside(source, scanned);
           continue;
@@ -171,6 +178,13 @@ export class FileJournal implements Journal {
     } finally {
       await source.close();
     }
+  }
+
+  async #startOf(source: ByteSource, end: number, isStart: (block: RecoveredBlock) => boolean): Promise<number> {
+    for await (const { offset, header, stored } of lookBack(source, end, this.#options.compression)) {
+      if (isStart({ header, stored, sealed: true })) return offset;
+    }
+    return FILE_HEADER_BYTES;
   }
 
   async *#appendedBlocks(places: readonly Place[]): AsyncGenerator<RecoveredBlock> {

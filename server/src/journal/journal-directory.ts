@@ -14,6 +14,7 @@ import type { DamageKeeper } from './damage.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
 import { FinishedMarks } from './finished-marks.ts';
 import { type ScannedDamage, scanLog } from './log-scan.ts';
+import { lookBack } from './look-back.ts';
 import { type Place, type Segment, SegmentSet, segmentNamed } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -122,9 +123,11 @@ function splitSealed(blocks: readonly LoggedBlock[], sealedSeq: number): { kept:
 
 const NOTHING_SEALED = { bytes: 0, lastSeq: 0 };
 
+/** From the last block on that holds entries, which the blocks of the log are compared with: not from the start (J3). */
 async function readUnfinished(path: string, options: ReadOptions): Promise<{ bytes: number; lastSeq: number }> {
-  let lastSeq = 0;
-  const bytes = await scanFile(path, FILE_HEADER_BYTES, { ...options, isTornTailExpected: true }, (_offset, header) => {
+  const last = await lastEntries(path, options);
+  let { lastSeq } = last;
+  const bytes = await scanFile(path, last.offset, { ...options, isTornTailExpected: true }, (_offset, header) => {
     lastSeq = Math.max(lastSeq, header.lastSeq);
   });
   if (bytes <= FILE_HEADER_BYTES) {
@@ -136,6 +139,19 @@ async function readUnfinished(path: string, options: ReadOptions): Promise<{ byt
   return { bytes, lastSeq };
 }
 
+/** Where the last intact block with entries starts, or the first block if there is none. */
+async function lastEntries(path: string, { compression }: ReadOptions): Promise<{ offset: number; lastSeq: number }> {
+  const source = await FileSource.open(path);
+  try {
+    for await (const { offset, header } of lookBack(source, await source.size(), compression)) {
+      if (header.events > 0) return { offset, lastSeq: header.lastSeq };
+    }
+    return { offset: FILE_HEADER_BYTES, lastSeq: 0 };
+  } finally {
+    await source.close();
+  }
+}
+
 /** The header says the same in every file: the one thing that can be put right. */
 async function repairHeader(path: string, { compression, damage, files }: ReadOptions): Promise<void> {
   const header = encodeFileHeader(compression);
@@ -143,8 +159,8 @@ async function repairHeader(path: string, { compression, damage, files }: ReadOp
   try {
     const found = await source.read(0, header.length);
     if (header.every((byte, i) => found[i] === byte)) return;
-    const where = { offset: 0, length: header.length, isTail: false, isTorn: false };
-    await damage.setAside(source, { kind: 'damage', ...where, reason: 'the file header is not what it must be' });
+    const reason = 'the file header is not what it must be';
+    await damage.setAside(source, { offset: 0, length: header.length, reason });
   } finally {
     await source.close();
   }

@@ -51,8 +51,11 @@ export interface Journal {
    * Blocks in order: the sealed ones, then appended ones whose seqs are not sealed. Torn tails are cut, damage in the
    * middle is set aside and reported through onDamage (J6). A block without entries may come again although it is
    * sealed.
+   *
+   * @param isStart is asked about the intact sealed blocks, the newest first, until it says true: sealed blocks before that
+   *   one are left out, and not even read (J3). Without it, or where it never does, they all come.
    */
-  recover(recordingId: string): AsyncIterable<RecoveredBlock>;
+  recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncIterable<RecoveredBlock>;
   /** @throws GametapeError `NOT_FOUND` when nothing of it has been sealed. */
   sealed(recordingId: string): Promise<SealedBlocks>;
   /** Forgets a recording whose file is finished. */

@@ -79,8 +79,12 @@ export class Membership {
       known.awaitsGap = false;
     }
     if (known && !room.isOver) {
-      if (known.presence === 'gone') room.join(known, { name: known.name ?? known.player });
+      const isBack = known.presence === 'gone';
       known.presence = 'present';
+      if (isBack) {
+        known.expected = null;
+        room.join(known, { name: known.name ?? known.player });
+      }
     }
     try {
       await this.#welcome(receiver, seat, hello.resume);

@@ -91,7 +91,8 @@ export class RoomDirectory {
     const { journal, compression, log } = this.#deps;
     for (const recordingId of await journal.unfinished()) {
       try {
-        const { start, end } = await recoverRoom(journal, recordingId, compression);
+        const { start, end, lost } = await recoverRoom(journal, recordingId, compression);
+        if (lost.length > 0) log.error({ room: start.meta.room, recordingId, lost }, 'events lost to damage');
         if (end) {
           this.#finishAgain(start, end);
           continue;
@@ -133,6 +134,7 @@ export class RoomDirectory {
       checkpoints: new Map(),
       playClock: new PlayClock(),
       events: 0,
+      gaps: 0,
     };
   }
 

@@ -5,14 +5,22 @@ import type { Seat } from './seat.ts';
 export class RoomLimits {
   readonly #room: string;
   readonly #currentSeats: () => readonly Seat[];
-  #gaps = 0;
+  #gaps: number;
   /** No state that counts is larger together than this: added up anew when it comes to the limit. */
   #stateBytes = 0;
 
-  /** @param currentSeats the latest seat of each player: their states are what a block opens with */
-  constructor(room: string, currentSeats: () => readonly Seat[]) {
+  /**
+   * @param currentSeats the latest seat of each player: their states are what a block opens with
+   * @param gaps that there are already
+   */
+  constructor(room: string, currentSeats: () => readonly Seat[], gaps: number) {
     this.#room = room;
     this.#currentSeats = currentSeats;
+    this.#gaps = gaps;
+  }
+
+  get gaps(): number {
+    return this.#gaps;
   }
 
   /** @throws GametapeError `ROOM_FULL` */

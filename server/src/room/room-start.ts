@@ -1,4 +1,4 @@
-import type { CheckpointRecord, PlayClock, ProducerContext, Profile, RecordingMeta } from '@gametape/shared';
+import type { CheckpointPlace, PlayClock, ProducerContext, Profile, RecordingMeta } from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import type { RecentEntry } from './recent-entries.ts';
 import type { RoomJournalOptions } from './room-journal.ts';
@@ -16,9 +16,11 @@ export interface RoomStart {
   /** Last seq of each earlier epoch: a position of one of them is still good up to there (W4). */
   readonly epochEnds: ReadonlyMap<number, number>;
   readonly producers: readonly RestoredProducer[];
-  readonly checkpoints: ReadonlyMap<string, CheckpointRecord>;
+  readonly checkpoints: ReadonlyMap<string, CheckpointPlace>;
   readonly playClock: PlayClock;
   readonly events: number;
+  /** How many gaps its producers have left. */
+  readonly gaps: number;
 }
 
 /** What a journal says of a producer. */

@@ -1,11 +1,12 @@
 import {
   type Body,
-  type CheckpointRecord,
+  type CheckpointPlace,
   type Compression,
   type EndRecord,
   type EventsUp,
   EventType,
   type EventUp,
+  type GameEvent,
   GametapeError,
   type Gap,
   isGametapeError,
@@ -16,6 +17,8 @@ import {
   ProducerContext,
   type Profile,
   type RecordingMeta,
+  type RoomProducer,
+  type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
 import type { Logger } from '../log.ts';
@@ -59,7 +62,7 @@ export class Room {
   readonly epoch: number;
   readonly clock: RoomClock;
   readonly seats: Seat[] = [];
-  readonly checkpoints: Map<string, CheckpointRecord>;
+  readonly checkpoints: Map<string, CheckpointPlace>;
   readonly playClock: PlayClock;
   readonly recent: RecentEntries;
   readonly #environment: RoomEnvironment;
@@ -70,6 +73,8 @@ export class Room {
   readonly #limits: RoomLimits;
   #headSeq: number;
   #events: number;
+  /** Size of the names of all checkpoints. */
+  #checkpointUnits: number;
   #isOver = false;
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
@@ -79,6 +84,7 @@ export class Room {
     this.#epochEnds = start.epochEnds;
     this.clock = start.clock;
     this.checkpoints = new Map(start.checkpoints);
+    this.#checkpointUnits = [...start.checkpoints.keys()].reduce((sum, { length }) => sum + length, 0);
     this.playClock = start.playClock;
     this.#headSeq = start.headSeq;
     this.#events = start.events;
@@ -94,9 +100,9 @@ export class Room {
     for (const producer of start.producers) this.#restoreSeat(producer);
     const { meta, epoch, headSeq, clock } = start;
     const { compression, flusher, onFailure } = environment;
-    this.#limits = new RoomLimits(meta.room, () => this.currentSeats());
-    const contexts = () => this.currentSeats().map(({ context }) => context);
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, contexts });
+    this.#limits = new RoomLimits(meta.room, () => this.currentSeats(), start.gaps);
+    const opening = () => ({ contexts: this.currentSeats().map(({ context }) => context), room: this.#describe() });
+    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
     const { seats, recent } = this;
     this.#output = new RoomOutput({ name: meta.room, clock, journal, flusher, seats, recent, headSeq, onFailure });
   }
@@ -164,10 +170,7 @@ export class Room {
   join(seat: Seat, data: JsonObject, state?: Uint8Array): void {
     const { context } = seat;
     const entry = this.#record(seat, relayBody(context.vocabulary, EventType.PLAYER_JOIN, data, state));
-    if (seat.firstSeq === 0) {
-      seat.firstSeq = entry.seq;
-      seat.lastKey = entry;
-    }
+    if (seat.firstSeq === entry.seq) seat.lastKey = entry;
   }
 
   /** Records PLAYER_LEAVE. */
@@ -214,16 +217,18 @@ export class Room {
       return;
     }
     this.#limits.countGap();
-    const stated = reason.slice(0, MAX_REASON).toWellFormed();
-    this.#output.addGap({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason: stated });
-    this.#environment.log.warn(
-      { room: this.name, player: seat.player, from: context.pseq + 1, to: lastPseq, reason: stated },
-      'gap',
-    );
+    const gap = {
+      producer: context.index,
+      firstPseq: context.pseq + 1,
+      lastPseq,
+      reason: reason.slice(0, MAX_REASON).toWellFormed(),
+    };
     context.skipTo(lastPseq);
     seat.awaitsGap = false;
     seat.restarts = true;
     seat.needsKeyframe = true;
+    this.#output.addGap(gap);
+    this.#environment.log.warn({ room: this.name, player: seat.player, ...gap }, 'gap');
   }
 
   /** An event of a player that is gone, or has said that there is none, would be acked and not be in the recording. */
@@ -325,8 +330,7 @@ export class Room {
     seat.received++;
     seat.rememberBody(pseq, crc32(body));
     context.follow(entry);
-    this.#append(entry, seat, arrival);
-    if (decoded.event) this.#observe(seat, entry, decoded.event);
+    this.#append(entry, seat, arrival, decoded.event);
     return true;
   }
 
@@ -338,22 +342,23 @@ export class Room {
     const { time, hlc } = this.#timeline.placeOwn(previous, arrival);
     const entry = { seq: ++this.#headSeq, producer: context.index, pseq: 0, time, hlc, stamp: null, body };
     const { event } = context.advance(entry, 'BAD_MESSAGE', this.#environment.compression.crc32);
-    this.#append(entry, seat, arrival);
-    if (event) this.#observe(seat, entry, event);
+    this.#append(entry, seat, arrival, event);
     return entry;
   }
 
-  #append(entry: TimelineEntry, seat: Seat, arrival: number): void {
+  /** What an entry changes about the room comes first: the block may be sealed with it, and the next says how things stand. */
+  #append(entry: TimelineEntry, seat: Seat, arrival: number, event: GameEvent | undefined): void {
+    const isOwn = entry.stamp !== null;
+    const restarts = seat.restarts && isOwn;
+    if (isOwn) seat.restarts = false;
+    if (seat.firstSeq === 0) seat.firstSeq = entry.seq;
+    if (event) {
+      this.#events++;
+      this.playClock.observe(entry.time, seat.player, event);
+    }
     this.#timeline.remember(entry.seq, entry);
-    this.#output.addEntry(entry, { restarts: seat.restarts && entry.stamp !== null, arrival });
-    if (entry.stamp !== null) seat.restarts = false;
-  }
-
-  /** What an event means for the room beside being recorded. */
-  #observe(seat: Seat, entry: TimelineEntry, event: { type: string; data: JsonObject }): void {
-    this.#events++;
-    this.playClock.observe(entry.time, seat.player, event);
-    if (event.type === EventType.CHECKPOINT && entry.stamp !== null) this.#checkpoint(seat, entry, event.data.name);
+    this.#output.addEntry(entry, { restarts, arrival });
+    if (isOwn && event?.type === EventType.CHECKPOINT) this.#checkpoint(seat, entry, event.data.name);
   }
 
   #checkpoint(seat: Seat, { seq, time, pseq }: TimelineEntry, name: unknown): void {
@@ -367,7 +372,8 @@ export class Room {
       seat.receiver?.send({ kind: 'notice', code: 'NAME_TAKEN', message, pseq });
       return;
     }
-    if (this.checkpoints.size >= LIMITS.checkpoints) {
+    const { checkpoints, checkpointUnits } = LIMITS;
+    if (this.checkpoints.size >= checkpoints || this.#checkpointUnits + name.length > checkpointUnits) {
       const message = `checkpoint ${JSON.stringify(name)}: the room has ${this.checkpoints.size}, no more are allowed`;
       seat.receiver?.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message, pseq });
       return;
@@ -375,8 +381,37 @@ export class Room {
     const { crc32 } = this.#environment.compression;
     const known = this.currentSeats().filter(({ context }) => context.state.size > 0);
     const hashes = known.map(({ context }) => [context.index, context.state.hash(crc32)] as const);
-    const checkpoint = { name, seq, eventIndex: 0, time, hashes };
-    this.checkpoints.set(name, checkpoint);
-    this.#output.addCheckpoint(checkpoint);
+    this.checkpoints.set(name, { name, seq, time });
+    this.#checkpointUnits += name.length;
+    this.#output.addCheckpoint({ name, seq, eventIndex: 0, time, hashes });
   }
+
+  /** How the room stands now, for whoever recovers it from here on (J3). */
+  #describe(): RoomRecord {
+    const { playClock } = this;
+    return {
+      headSeq: this.#headSeq,
+      time: this.clock.now(),
+      events: this.#events,
+      gaps: this.#limits.gaps,
+      epochEnds: [...this.#epochEnds, [this.epoch, this.#headSeq]],
+      checkpoints: [...this.checkpoints.values()],
+      pauses: playClock.past,
+      paused: playClock.paused,
+      producers: this.seats.map(describeSeat),
+    };
+  }
+}
+
+function describeSeat({ player, context, firstSeq, presence, expected, restarts, needsKeyframe }: Seat): RoomProducer {
+  const isPresent = presence !== 'gone';
+  return {
+    player,
+    instance: context.instance,
+    firstSeq,
+    isPresent,
+    expected: isPresent ? null : expected,
+    restarts,
+    needsKeyframe,
+  };
 }

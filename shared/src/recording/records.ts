@@ -23,6 +23,7 @@ export const RecordType = {
   Markers: 12,
   Pauses: 13,
   PreviousIndex: 14,
+  Room: 15,
 } as const;
 
 /** One SDK instance of one player. */
@@ -251,6 +252,16 @@ export function readCheckpoint(reader: ByteReader): CheckpointRecord {
 
 export function writeClock(writer: ByteWriter, { pausedUs, paused }: ClockRecord): void {
   writer.varint(pausedUs);
+  writeOpenPause(writer, paused);
+}
+
+export function readClock(reader: ByteReader): ClockRecord {
+  const pausedUs = reader.varint();
+  const paused = readOpenPause(reader);
+  return { pausedUs, ...(paused && { paused }) };
+}
+
+export function writeOpenPause(writer: ByteWriter, paused: OpenPause | undefined): void {
   writer.byte(paused ? 1 : 0);
   if (!paused) return;
   writer.zigzag(paused.since);
@@ -258,15 +269,14 @@ export function writeClock(writer: ByteWriter, { pausedUs, paused }: ClockRecord
   for (const player of paused.players) writer.text(player);
 }
 
-export function readClock(reader: ByteReader): ClockRecord {
-  const pausedUs = reader.varint();
+export function readOpenPause(reader: ByteReader): OpenPause | undefined {
   const flag = reader.byte();
-  if (flag > 1) reader.fail(`has a clock record with a flag of ${flag}`);
-  if (flag === 0) return { pausedUs };
+  if (flag > 1) reader.fail(`has a pause with a flag of ${flag}`);
+  if (flag === 0) return undefined;
   const since = reader.zigzag();
   const players: string[] = [];
   for (let count = reader.count(1); count > 0; count--) players.push(reader.text());
-  return { pausedUs, paused: { since, players } };
+  return { since, players };
 }
 
 /** Pauses in order, none inside another. */

@@ -1,0 +1,38 @@
+import { type Compression, isGametapeError, RecordingIdentity, readEventBlock } from '@gametape/shared';
+import type { RecoveredBlock } from '../journal/journal.ts';
+
+/** Clients that come back are shown what they missed within this much time and this many bytes (W4). */
+const RECENT_US = 60_000_000;
+const RECENT_BYTES = 4 * 1024 * 1024;
+
+/**
+ * Which sealed block a recovery starts from: one that tells how the room stood, and that has enough after it for clients to
+ * resume (J3). However long the session was, it is among the last.
+ */
+export class RecoveryStart {
+  readonly #compression: Compression;
+  #newestTime: number | undefined;
+  #bytes = 0;
+  /** The first block, or one of before there were room records: all of them have to be read. */
+  #isOld = false;
+
+  constructor(compression: Compression) {
+    this.#compression = compression;
+  }
+
+  /** Asked of the newest block first. One that cannot be read is no start: the one before it may be. */
+  accepts({ header, stored }: RecoveredBlock): boolean {
+    if (this.#isOld) return false;
+    this.#bytes += stored.length;
+    if (header.events > 0) this.#newestTime ??= header.lastTime;
+    try {
+      const { room } = readEventBlock(header, stored, new RecordingIdentity(), this.#compression);
+      this.#isOld = room === undefined;
+      if (room === undefined) return false;
+      return this.#bytes >= RECENT_BYTES || (this.#newestTime ?? room.time) - room.time >= RECENT_US;
+    } catch (error) {
+      if (!isGametapeError(error)) throw error;
+      return false;
+    }
+  }
+}
