@@ -101,7 +101,7 @@ export {
   writeProducer,
   writeRecord,
 } from './recording/records.ts';
-export type { CheckpointPlace, RoomProducer, RoomRecord } from './recording/room-record.ts';
+export { type CheckpointPlace, type RoomProducer, type RoomRecord, roomOf } from './recording/room-record.ts';
 export { type DiffBase, diff, diffKey } from './state/diff.ts';
 export { LiveState, type StateEntry } from './state/live-state.ts';
 export { diffText } from './state/text-diff.ts';

@@ -26,7 +26,7 @@ export interface FileJournalOptions {
   readonly compression: Compression;
   /** Called once for each piece of damage, when its copy is stable. */
   readonly onDamage: (damage: JournalDamage) => void;
-  /** A segment that has reached this length is followed by a new one. @default 16 MiB */
+  /** A segment that has reached this length is followed by a new one: a start reads those there are. @default 1 MiB */
   readonly segmentBytes?: number;
   /** Least time from the start of one sync to the start of the next. 0: none. @default 20 */
   readonly syncIntervalMs?: number;
@@ -34,7 +34,7 @@ export interface FileJournalOptions {
   readonly files?: Files;
 }
 
-const DEFAULT_OPTIONS = { segmentBytes: 16 * 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
+const DEFAULT_OPTIONS = { segmentBytes: 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
 
 /**
  * The journal in files:

@@ -1,4 +1,4 @@
-import { type Compression, isGametapeError, RecordingIdentity, readEventBlock } from '@gametape/shared';
+import { type Compression, isGametapeError, RecordingIdentity, readEventBlock, roomOf } from '@gametape/shared';
 import type { RecoveredBlock } from '../journal/journal.ts';
 
 /** Clients that come back are shown what they missed within this much time and this many bytes (W4). */
@@ -26,10 +26,12 @@ export class RecoveryStart {
     this.#bytes += stored.length;
     if (header.events > 0) this.#newestTime ??= header.lastTime;
     try {
-      const { room } = readEventBlock(header, stored, new RecordingIdentity(), this.#compression);
+      const room = roomOf(header, stored, this.#compression);
       this.#isOld = room === undefined;
-      if (room === undefined) return false;
-      return this.#bytes >= RECENT_BYTES || (this.#newestTime ?? room.time) - room.time >= RECENT_US;
+      const hasEnough = this.#bytes >= RECENT_BYTES || (this.#newestTime ?? 0) - (room?.time ?? 0) >= RECENT_US;
+      if (!room || !hasEnough) return false;
+      readEventBlock(header, stored, new RecordingIdentity(), this.#compression);
+      return true;
     } catch (error) {
       if (!isGametapeError(error)) throw error;
       return false;

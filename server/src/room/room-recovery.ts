@@ -6,6 +6,7 @@ import {
   type EndRecord,
   type EventBlock,
   type GapRecord,
+  isGametapeError,
   linkOf,
   PlayClock,
   RecordingIdentity,
@@ -70,11 +71,24 @@ class Recovery {
     this.#compression = compression;
   }
 
-  take({ header, stored, sealed }: RecoveredBlock): void {
+  /** @throws GametapeError for a block of the log that is intact and cannot be read; a sealed one is left out */
+  take(block: RecoveredBlock): void {
+    try {
+      this.#take(block);
+    } catch (error) {
+      // The next sealed block says how the room stood, and what is not in this one is met again when it is finished.
+      if (!block.sealed || !isGametapeError(error)) throw error;
+      this.#recent.clear();
+      this.#headSeq = Math.max(this.#headSeq, block.header.lastSeq);
+    }
+    this.#epochEnds.set(block.header.epoch, this.#headSeq);
+  }
+
+  #take({ header, stored, sealed }: RecoveredBlock): void {
     const declared = this.#identity.producers.size;
+    if (sealed) this.#lastSealed = linkOf(header);
     const block = readEventBlock(header, stored, this.#identity, this.#compression);
     if (sealed) {
-      this.#lastSealed = linkOf(header);
       if (block.room) this.#agree(block.room);
       // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
       for (const keyframe of block.keyframes()) this.#producers.get(keyframe.index).context = keyframe;
@@ -82,7 +96,6 @@ class Recovery {
     for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, block, sealed);
     for (const gap of block.gaps) this.#takeGap(gap);
     for (const { name, seq, time } of block.checkpoints) this.#checkpoints.set(name, { name, seq, time });
-    this.#epochEnds.set(header.epoch, this.#headSeq);
     this.#end ??= block.end;
   }
 

@@ -1,13 +1,17 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { LIMITS } from '../limits.ts';
+import { type BlockHeader, decodeBlockPayload } from './block.ts';
+import type { Compression } from './byte-io.ts';
 import type { OpenPause } from './play-clock.ts';
 import {
   type CheckpointRecord,
   type ProducerRecord,
   type RecordingSummary,
+  RecordType,
   readOpenPause,
   readPauses,
+  readRecords,
   writeOpenPause,
   writePauses,
 } from './records.ts';
@@ -102,6 +106,14 @@ export function readRoom(reader: ByteReader): RoomRecord {
   const producers: RoomProducer[] = [];
   for (let count = countUpTo(reader, 5, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
   return { headSeq, time, events, gaps, epochEnds, checkpoints, pauses, paused, producers };
+}
+
+/** The room record of a block, of which nothing else is read. @throws GametapeError `DAMAGED` */
+export function roomOf(header: BlockHeader, stored: Uint8Array, compression: Compression): RoomRecord | undefined {
+  for (const { type, reader } of readRecords(decodeBlockPayload(header, stored, compression))) {
+    if (type === RecordType.Room) return readRoom(reader);
+  }
+  return undefined;
 }
 
 function readProducer(reader: ByteReader): RoomProducer {
