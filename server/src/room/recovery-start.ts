@@ -24,12 +24,12 @@ export class RecoveryStart {
   accepts({ header, stored }: RecoveredBlock): boolean {
     if (this.#isOld) return false;
     this.#bytes += stored.length;
-    if (header.events > 0) this.#newestTime ??= header.lastTime;
     try {
       const room = roomOf(header, stored, this.#compression);
       this.#isOld = room === undefined;
-      const hasEnough = this.#bytes >= RECENT_BYTES || (this.#newestTime ?? 0) - (room?.time ?? 0) >= RECENT_US;
-      if (!room || !hasEnough) return false;
+      if (!room) return false;
+      this.#newestTime ??= Math.max(room.time, header.lastTime);
+      if (this.#bytes < RECENT_BYTES && this.#newestTime - room.time < RECENT_US) return false;
       readEventBlock(header, stored, new RecordingIdentity(), this.#compression);
       return true;
     } catch (error) {
