@@ -58,7 +58,16 @@ export async function journalRoom(
     const headSeq = last?.seq ?? 0;
     const standings = contexts.map(({ player, instance, index }) => {
       const firstSeq = firstSeqs.get(index) ?? 0;
-      return { player, instance, firstSeq, isPresent: true, expected: null, restarts: false, needsKeyframe: false };
+      return {
+        player,
+        instance,
+        firstSeq,
+        isPresent: true,
+        expected: null,
+        restarts: false,
+        needsKeyframe: false,
+        rewoundAt: 0,
+      };
     });
     const epochEnds = [[EPOCH, headSeq]] as const;
     const time = last?.time ?? 0;

@@ -1,5 +1,5 @@
 export { BodyEncoder } from './body/body-encoder.ts';
-export { type BodyContext, decodeBody, hasEvent } from './body/decode-body.ts';
+export { type BodyContext, decodeBody, decodeEvent, hasEvent, hasKeyframe } from './body/decode-body.ts';
 export { type EncodeBodyOptions, encodeBody } from './body/encode-body.ts';
 export { ProducerContext } from './body/producer-context.ts';
 export { Vocabulary } from './body/vocabulary.ts';

@@ -1,7 +1,7 @@
 import {
   CloseCode,
   type EndRecord,
-  type GametapeError,
+  GametapeError,
   type Hello,
   type JsonObject,
   type SessionSummary,
@@ -24,6 +24,9 @@ export interface LiveRoomHandlers {
   over(): void;
 }
 
+/** A rewind writes every player's state into the recording. */
+const MAX_REWINDS_WAITING = 4;
+
 /** A room with its members, from its first player to its finished recording. */
 export class LiveRoom {
   readonly room: Room;
@@ -32,6 +35,8 @@ export class LiveRoom {
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
+  #rewinding: Promise<unknown> = Promise.resolve();
+  #rewindsWaiting = 0;
 
   constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
     this.room = room;
@@ -80,6 +85,35 @@ export class LiveRoom {
     const { receiver } = seat;
     await this.room.stable();
     receiver?.peer.close(CloseCode.LEFT, 'left');
+  }
+
+  /**
+   * Restores what every player had at a checkpoint (T8). One rewind at a time.
+   *
+   * @param seat of the player who asks; some player's if nobody does
+   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `ROOM_ENDED`, `LIMIT_EXCEEDED`, `JOURNAL_FAILED`; then nothing is rewound
+   */
+  rewind(name: string, seat?: Seat): Promise<void> {
+    if (this.#rewindsWaiting >= MAX_REWINDS_WAITING) {
+      const message = `rewind to ${JSON.stringify(name)}: ${this.#rewindsWaiting} others wait`;
+      return Promise.reject(new GametapeError('LIMIT_EXCEEDED', message));
+    }
+    this.#rewindsWaiting++;
+    const done = this.#rewinding.then(() => this.#rewind(name, seat));
+    this.#rewinding = done.catch(() => undefined).finally(() => this.#rewindsWaiting--);
+    return done;
+  }
+
+  async #rewind(name: string, seat: Seat | undefined): Promise<void> {
+    const { room } = this;
+    const place = room.checkpoints.get(name);
+    if (!place) {
+      throw new GametapeError('NOT_FOUND', `room ${room.name}: there is no checkpoint ${JSON.stringify(name)}`);
+    }
+    const states = await room.statesAt(place);
+    if (room.isOver || this.isEnding) throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end`);
+    room.rewind(seat ?? room.anySeat(), name, states);
+    await room.flushed();
   }
 
   /** Ends the room (W6). Asking again changes nothing. */

@@ -175,7 +175,9 @@ export class Membership {
     const room = this.#room;
     const position = room.headSeq;
     const resumption = this.#resumption(resume);
-    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(receiver.producer);
+    // Of its own state a client knows better, unless a rewind that it may have missed has changed it (T8).
+    const rewound = resumption === 'reset' ? (seat?.rewoundAt ?? 0) : 0;
+    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(rewound > 0 ? -1 : receiver.producer);
     const producers = room.seats.length;
     const roomTime = room.clock.now();
     const { paused } = room.playClock;
@@ -200,6 +202,7 @@ export class Membership {
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),
+      ...(rewound > 0 && { rewound }),
     });
     if (snapshot) receiver.sendSnapshot(snapshot);
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
@@ -218,11 +221,11 @@ export class Membership {
     return this.#room.seats.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
   }
 
-  #snapshot(ownProducer: number): Uint8Array {
+  #snapshot(leftOut: number): Uint8Array {
     const records = new ByteWriter(4_096);
     const record = new ByteWriter(4_096);
     for (const { context } of this.#room.currentSeats()) {
-      if (context.index === ownProducer) continue;
+      if (context.index === leftOut) continue;
       writeProducer(record, context);
       writeRecord(records, RecordType.Producer, record);
       record.truncate(0);

@@ -1,4 +1,5 @@
 import {
+  ByteWriter,
   type Crc32,
   EventType,
   type GameEvent,
@@ -8,9 +9,11 @@ import {
   type RecordingIdentity,
   type RoomProducer,
   type TimelineEntry,
+  type Vocabulary,
 } from '@gametape/shared';
 import type { RestoredProducer } from './room-start.ts';
 
+const scratch = new ByteWriter();
 const DAMAGED = 'the journal was damaged';
 
 /** What is known of a producer so far, while its room is being recovered. */
@@ -21,6 +24,8 @@ export class RecoveredProducer implements RestoredProducer {
   expected: number | null = null;
   restarts = false;
   needsKeyframe = false;
+  rewoundAt = 0;
+  readonly staleVocabularies = new Map<number, Vocabulary>();
   /** Its last event that is lost, while it is not known from where on it can be followed again. */
   #lostTo = 0;
 
@@ -56,6 +61,21 @@ export class RecoveredProducer implements RestoredProducer {
     this.context.skipTo(pseq);
     this.restarts = true;
     this.needsKeyframe = true;
+  }
+
+  /** A rewind has restored its state: whatever its next change would have had to be, it is relative to that (T8). */
+  rewind(seq: number, before: Vocabulary): void {
+    if (before.learnedTemplates.length > 0) this.staleVocabularies.set(this.rewoundAt, before);
+    this.rewoundAt = seq;
+    this.restarts = false;
+    this.needsKeyframe = false;
+  }
+
+  /** An event that came without its change had taught its template to those of its kind that may still come. */
+  observeStale(event: GameEvent): void {
+    const vocabulary = [...this.staleVocabularies.values()].at(-1);
+    vocabulary?.writeTemplate(scratch, event, 0, true);
+    scratch.truncate(0);
   }
 
   /** A player that left had said how much it recorded; whatever else happened to it, it has not. */
@@ -103,9 +123,10 @@ export class RecoveredProducers {
   }
 
   describe(): RoomProducer[] {
-    return this.#inOrder().map(({ context, firstSeq, isPresent, expected, restarts, needsKeyframe }) => {
+    return this.#inOrder().map(({ context, ...standing }) => {
+      const { firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt } = standing;
       const { player, instance } = context;
-      return { player, instance, firstSeq, isPresent, expected, restarts, needsKeyframe };
+      return { player, instance, firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt };
     });
   }
 

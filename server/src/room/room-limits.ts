@@ -44,6 +44,14 @@ export class RoomLimits {
     this.#check(bytes, bytes);
   }
 
+  /** @throws GametapeError `LIMIT_EXCEEDED` where states of these sizes are too large together */
+  checkAll(stateBytes: readonly number[]): void {
+    const sum = stateBytes.reduce((total, bytes) => total + bytes, 0);
+    if (sum > LIMITS.roomStateBytes)
+      throw this.#exceeded('LIMIT_EXCEEDED', `the states would have ${sum} bytes together`);
+    this.#stateBytes = sum;
+  }
+
   #check(growth: number, ofNobody: number): void {
     if (growth <= 0) return;
     this.#stateBytes += growth;

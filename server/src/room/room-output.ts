@@ -6,7 +6,6 @@ import {
   type GapRecord,
   isGametapeError,
   type ProducerContext,
-  type TimelineEntry,
 } from '@gametape/shared';
 import { rejected } from '../journal/appended.ts';
 import type { Appended } from '../journal/journal.ts';
@@ -14,7 +13,7 @@ import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import type { Flusher } from './flusher.ts';
 import { NO_ACKS, type Receiver } from './receiver.ts';
-import type { RecentEntries } from './recent-entries.ts';
+import type { RecentEntries, RecentEntry } from './recent-entries.ts';
 import type { RoomJournal } from './room-journal.ts';
 import type { Seat } from './seat.ts';
 
@@ -63,10 +62,11 @@ export class RoomOutput {
     this.#scheduleFlush();
   }
 
-  addEntry(entry: TimelineEntry, { restarts, arrival }: { restarts: boolean; arrival: number }): void {
+  addEntry(item: RecentEntry): void {
+    const { entry } = item;
     this.#headSeq = entry.seq;
     this.#options.journal.add(entry);
-    this.#options.recent.add({ entry, restarts, arrival });
+    this.#options.recent.add(item);
     this.#scheduleFlush();
   }
 

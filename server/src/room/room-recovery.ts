@@ -6,6 +6,7 @@ import {
   type EndRecord,
   type EventBlock,
   type GapRecord,
+  hasKeyframe,
   isGametapeError,
   linkOf,
   PlayClock,
@@ -19,6 +20,7 @@ import { RoomClock } from '../timeline/clock.ts';
 import { RecoveredEntries } from './recovered-entries.ts';
 import { type RecoveredProducer, RecoveredProducers } from './recovered-producers.ts';
 import { RecoveryStart } from './recovery-start.ts';
+import { isForOwner, isSpelled } from './room-events.ts';
 import { openSealed } from './room-journal.ts';
 import type { RoomStart } from './room-start.ts';
 
@@ -151,6 +153,7 @@ class Recovery {
       return;
     }
     this.#endLoss(producer);
+    const before = !isOwn && hasKeyframe(entry.body) ? context.vocabulary.fork() : undefined;
     const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
     if (!sealed) this.#sealing?.add(entry);
     // Entries are found by counting: what lies before a hole is of no use to anybody.
@@ -158,9 +161,12 @@ class Recovery {
     this.#headSeq = entry.seq;
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
-    this.#recent.add({ entry, restarts: isOwn && producer.restarts });
+    const isMadeForOwner = !isOwn && isForOwner(event?.type);
+    this.#recent.add({ entry, restarts: isOwn && producer.restarts, isForOwner: isMadeForOwner });
     if (isOwn) producer.restarts = false;
     if (isOwn && change) producer.needsKeyframe = false;
+    if (isMadeForOwner && before) producer.rewind(entry.seq, before);
+    if (isOwn && event && isSpelled(entry.body)) producer.observeStale(event);
     if (!event) return;
     this.#events++;
     this.#playClock.observe(entry.time, context.player, event);

@@ -2,6 +2,7 @@ import {
   type Body,
   type CheckpointPlace,
   type Compression,
+  decodeEvent,
   type EndRecord,
   type EventsUp,
   EventType,
@@ -12,6 +13,7 @@ import {
   isGametapeError,
   type JsonObject,
   LIMITS,
+  type LiveState,
   type PlayClock,
   type Position,
   ProducerContext,
@@ -20,17 +22,20 @@ import {
   type RoomProducer,
   type RoomRecord,
   type TimelineEntry,
+  Vocabulary,
 } from '@gametape/shared';
+import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { Timeline } from '../timeline/timeline.ts';
+import { isLater, type Key, ORIGIN, Timeline } from '../timeline/timeline.ts';
+import { statesAtCheckpoint } from './checkpoint-states.ts';
 import { checkBody } from './event-check.ts';
 import type { Flusher } from './flusher.ts';
 import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
-import { type LeaveReason, relayBody } from './room-events.ts';
+import { isForOwner, type LeaveReason, relayBody, restoringBody, withoutChange } from './room-events.ts';
 import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
@@ -67,7 +72,7 @@ export class Room {
   readonly recent: RecentEntries;
   readonly #environment: RoomEnvironment;
   readonly #epochEnds: ReadonlyMap<number, number>;
-  readonly #durability: string;
+  readonly #journal: Journal;
   readonly #timeline = new Timeline();
   readonly #output: RoomOutput;
   readonly #limits: RoomLimits;
@@ -89,11 +94,12 @@ export class Room {
     this.#headSeq = start.headSeq;
     this.#events = start.events;
     this.#environment = environment;
-    this.#durability = start.journal.journal.durability;
+    this.#journal = start.journal.journal;
     const now = this.clock.now();
     this.recent = new RecentEntries(start.headSeq - start.recent.length);
-    for (const { entry, restarts } of start.recent) {
-      this.recent.add({ entry, restarts, arrival: now });
+    for (const item of start.recent) {
+      const { entry } = item;
+      this.recent.add({ ...item, arrival: now });
       this.#timeline.remember(entry.seq, entry);
     }
     this.recent.trim(start.headSeq);
@@ -129,7 +135,7 @@ export class Room {
   }
 
   get durability(): string {
-    return this.#durability;
+    return this.#journal.durability;
   }
 
   /** Its last block is sealed, or about to be: nothing more is recorded. */
@@ -154,6 +160,22 @@ export class Room {
   /** The latest seat of each player: older ones have been superseded. */
   currentSeats(): Seat[] {
     return [...new Map(this.seats.map((seat) => [seat.player, seat])).values()];
+  }
+
+  /** A seat for what is about the room and about no player: one that is present, or the first there was. */
+  anySeat(): Seat {
+    const seats = this.currentSeats();
+    const seat = seats.find(({ presence }) => presence === 'present') ?? seats[0];
+    if (!seat) throw new GametapeError('NOT_FOUND', `room ${this.name}: nobody has joined it`);
+    return seat;
+  }
+
+  /** Every player's state at a checkpoint, as the journal has it. @throws GametapeError `DAMAGED`, `JOURNAL_FAILED` */
+  async statesAt(checkpoint: CheckpointPlace): Promise<ReadonlyMap<string, LiveState>> {
+    await this.flushed();
+    const producers = this.seats.map(({ context }) => context);
+    const { compression } = this.#environment;
+    return await statesAtCheckpoint({ journal: this.#journal, meta: this.meta, producers, compression }, checkpoint);
   }
 
   /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. @throws GametapeError `ROOM_FULL` */
@@ -183,7 +205,7 @@ export class Room {
    *
    * @throws GametapeError for an event that may not be recorded; those before it are.
    */
-  accept(seat: Seat, { firstPseq, shown, events }: EventsUp): void {
+  accept(seat: Seat, { firstPseq, shown, base = 0, events }: EventsUp): void {
     const { context } = seat;
     if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
@@ -192,11 +214,12 @@ export class Room {
     }
     // T5: a client cannot have been shown what does not exist.
     if (shown !== undefined) seat.shown = Math.min(shown, this.#headSeq);
+    seat.follow(Math.min(base, seat.rewoundAt));
     const arrival = this.clock.now();
     for (const [index, event] of events.entries()) {
       const pseq = firstPseq + index;
       if (pseq <= context.pseq) this.#acceptAgain(seat, pseq, event);
-      else if (!this.#acceptNew(seat, pseq, event, arrival)) return;
+      else if (!this.#acceptNew(seat, pseq, event, { arrival, base })) return;
     }
   }
 
@@ -225,8 +248,11 @@ export class Room {
     };
     context.skipTo(lastPseq);
     seat.awaitsGap = false;
-    seat.restarts = true;
-    seat.needsKeyframe = true;
+    // After a rewind that it has not answered yet both sides know where they are: at the restored state.
+    const isFollowed = seat.base >= seat.rewoundAt;
+    seat.restarts = isFollowed;
+    seat.needsKeyframe = isFollowed;
+    seat.staleVocabularies.clear();
     this.#output.addGap(gap);
     this.#environment.log.warn({ room: this.name, player: seat.player, ...gap }, 'gap');
   }
@@ -263,15 +289,17 @@ export class Room {
   }
 
   /** A seat as it comes back: nobody is connected, who was may return. What it had accepted is stable once sealed. */
-  #restoreSeat({ context, isPresent, firstSeq, expected, restarts, needsKeyframe }: RestoredProducer): void {
+  #restoreSeat({ context, isPresent, firstSeq, expected, ...standing }: RestoredProducer): void {
     const seat = new Seat(context, new ClockEstimate(this.clock.now(), this.clock.now()), undefined);
     seat.presence = isPresent ? 'away' : 'gone';
     seat.accepted = context.pseq;
     seat.lastKey = { time: context.time, hlc: context.hlc };
     seat.firstSeq = firstSeq;
     seat.expected = expected;
-    seat.restarts = restarts;
-    seat.needsKeyframe = needsKeyframe;
+    seat.restarts = standing.restarts;
+    seat.needsKeyframe = standing.needsKeyframe;
+    seat.rewoundAt = standing.rewoundAt;
+    for (const [base, vocabulary] of standing.staleVocabularies) seat.staleVocabularies.set(base, vocabulary);
     this.seats.push(seat);
   }
 
@@ -296,13 +324,22 @@ export class Room {
   }
 
   /** False when a gap has to come first. */
-  #acceptNew(seat: Seat, pseq: number, { stampDelta, body }: EventUp, arrival: number): boolean {
+  #acceptNew(
+    seat: Seat,
+    pseq: number,
+    { stampDelta, body: sent }: EventUp,
+    { arrival, base }: { arrival: number; base: number },
+  ): boolean {
     const { context } = seat;
+    const isStale = base < seat.rewoundAt;
+    const body = isStale ? this.#withoutChange(seat, base, sent) : sent;
+    if (!body)
+      return this.#askForKeyframe(seat, pseq, 'it goes on from before a rewind, and from a vocabulary that is lost');
     const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));
     const { crc32 } = this.#environment.compression;
     const stateBytes = context.state.bytes;
     const check = (read: Body) => {
-      if (seat.needsKeyframe && read.change?.form === 'delta') {
+      if (seat.needsKeyframe && read.change?.form === 'delta' && !isStale) {
         throw new GametapeError('BAD_DELTA', 'expected a keyframe after the gap, found a delta');
       }
       checkBody(read, context.state, this.profile);
@@ -313,13 +350,7 @@ export class Room {
       decoded = context.read(body, stamp, 'BAD_MESSAGE', crc32, check);
     } catch (error) {
       if (!isGametapeError(error, 'BAD_DELTA')) throw error;
-      seat.awaitsGap = true;
-      this.#environment.log.warn(
-        { room: this.name, player: seat.player, pseq, reason: error.message },
-        'delta does not fit',
-      );
-      seat.receiver?.send({ kind: 'need-keyframe', pseq });
-      return false;
+      return this.#askForKeyframe(seat, pseq, error.message);
     }
     if (decoded.change) seat.needsKeyframe = false;
     const { lastKey, estimate, shown } = seat;
@@ -328,18 +359,63 @@ export class Room {
     const entry = { seq: ++this.#headSeq, producer: context.index, pseq, time, hlc, stamp, body };
     seat.lastKey = entry;
     seat.received++;
-    seat.rememberBody(pseq, crc32(body));
+    seat.rememberBody(pseq, crc32(sent));
     context.follow(entry);
     this.#append(entry, seat, arrival, decoded.event);
     return true;
   }
 
-  /** An entry that the relay makes about a seat. */
-  #record(seat: Seat, body: Uint8Array): TimelineEntry {
+  #askForKeyframe(seat: Seat, pseq: number, reason: string): false {
+    seat.awaitsGap = true;
+    this.#environment.log.warn({ room: this.name, player: seat.player, pseq, reason }, 'delta does not fit');
+    seat.receiver?.send({ kind: 'need-keyframe', pseq });
+    return false;
+  }
+
+  /** The body of an event that its player made before it saw a rewind; undefined where it cannot be read any more (T8). */
+  #withoutChange(seat: Seat, base: number, body: Uint8Array): Uint8Array | undefined {
+    const vocabulary = seat.staleVocabularies.get(base) ?? new Vocabulary(this.profile);
+    try {
+      const { event, hasChange } = decodeEvent(body, vocabulary, 'BAD_MESSAGE');
+      seat.staleVocabularies.set(base, vocabulary);
+      return withoutChange(seat.context.vocabulary, event, hasChange);
+    } catch (error) {
+      // A relay that was started anew long after the rewind knows only what the profile knows.
+      if (!isGametapeError(error, 'BAD_MESSAGE')) throw error;
+      return undefined;
+    }
+  }
+
+  /**
+   * Restores the states of a checkpoint: one keyframe for each player that had one, the last with the REWIND (T8).
+   *
+   * @param holder whose event it is
+   * @throws GametapeError `LIMIT_EXCEEDED` and nothing is rewound
+   */
+  rewind(holder: Seat, name: string, states: ReadonlyMap<string, LiveState>): void {
+    const seats = this.currentSeats();
+    this.#limits.checkAll(seats.map(({ player, context }) => (states.get(player) ?? context.state).bytes));
+    const event = { type: EventType.REWIND, data: { name } };
+    let after = ORIGIN;
+    for (const seat of [...seats.filter((other) => other !== holder), holder]) {
+      const state = states.get(seat.player);
+      const { vocabulary } = seat.context;
+      if (seat !== holder && !state) continue;
+      const made = seat === holder ? event : undefined;
+      const body = state ? restoringBody(vocabulary, state, made) : relayBody(vocabulary, event.type, event.data);
+      if (state) seat.rewind(this.#headSeq + 1);
+      after = this.#record(seat, body, after);
+      // What its player makes before it sees this comes after it all the same: states are as they follow each other.
+      if (state) seat.lastKey = after;
+    }
+  }
+
+  /** An entry that the relay makes about a seat, after that one in the order of the timeline. */
+  #record(seat: Seat, body: Uint8Array, after: Key = ORIGIN): TimelineEntry {
     const { context } = seat;
     const arrival = this.clock.now();
     const previous = { time: context.time, hlc: context.hlc };
-    const { time, hlc } = this.#timeline.placeOwn(previous, arrival);
+    const { time, hlc } = this.#timeline.placeOwn(isLater(after, previous) ? after : previous, arrival);
     const entry = { seq: ++this.#headSeq, producer: context.index, pseq: 0, time, hlc, stamp: null, body };
     const { event } = context.advance(entry, 'BAD_MESSAGE', this.#environment.compression.crc32);
     this.#append(entry, seat, arrival, event);
@@ -357,7 +433,7 @@ export class Room {
       this.playClock.observe(entry.time, seat.player, event);
     }
     this.#timeline.remember(entry.seq, entry);
-    this.#output.addEntry(entry, { restarts, arrival });
+    this.#output.addEntry({ entry, restarts, arrival, isForOwner: !isOwn && isForOwner(event?.type) });
     if (isOwn && event?.type === EventType.CHECKPOINT) this.#checkpoint(seat, entry, event.data.name);
   }
 
@@ -403,7 +479,8 @@ export class Room {
   }
 }
 
-function describeSeat({ player, context, firstSeq, presence, expected, restarts, needsKeyframe }: Seat): RoomProducer {
+function describeSeat({ player, context, firstSeq, presence, expected, ...standing }: Seat): RoomProducer {
+  const { restarts, needsKeyframe, rewoundAt } = standing;
   const isPresent = presence !== 'gone';
   return {
     player,
@@ -413,5 +490,6 @@ function describeSeat({ player, context, firstSeq, presence, expected, restarts,
     expected: isPresent ? null : expected,
     restarts,
     needsKeyframe,
+    rewoundAt,
   };
 }

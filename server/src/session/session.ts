@@ -140,12 +140,25 @@ export class Session implements PeerReceiver {
         live.end(message.outcome);
         live.answer(seat, message.lastPseq);
         return;
+      case 'rewind':
+        this.#rewind(live, seat, message.name);
+        return;
       case 'final':
         live.answer(seat, message.lastPseq);
         return;
       case 'hello':
         throw new GametapeError('BAD_MESSAGE', 'a second hello');
     }
+  }
+
+  /** What cannot be rewound to is answered; the player plays on. */
+  #rewind(live: LiveRoom, seat: Seat, name: string): void {
+    const refused = live.rewind(name, seat).catch((error: unknown) => {
+      if (!isGametapeError(error)) throw error;
+      const { code, message } = error;
+      this.#peer.send(encodeMessage({ kind: 'notice', code, message, pseq: 0, rewind: name }));
+    });
+    this.#run(refused);
   }
 
   #greet(hello: Hello): void {

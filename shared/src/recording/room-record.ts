@@ -31,6 +31,8 @@ export interface RoomProducer extends Omit<ProducerRecord, 'index'> {
   readonly restarts: boolean;
   /** The next change has to be a keyframe (D3). */
   readonly needsKeyframe: boolean;
+  /** Seq of the last rewind that restored its state; 0 if none did (T8). */
+  readonly rewoundAt: number;
 }
 
 /**
@@ -85,6 +87,7 @@ export function writeRoom(writer: ByteWriter, room: RoomRecord): void {
     const presence = producer.isPresent ? Flag.Present : 0;
     const restarts = producer.restarts ? Flag.Restarts : 0;
     writer.byte(presence | restarts | (producer.needsKeyframe ? Flag.NeedsKeyframe : 0));
+    writer.varint(producer.rewoundAt);
   }
 }
 
@@ -104,7 +107,7 @@ export function readRoom(reader: ByteReader): RoomRecord {
   const pauses = readPauses(reader);
   const paused = readOpenPause(reader);
   const producers: RoomProducer[] = [];
-  for (let count = countUpTo(reader, 5, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
+  for (let count = countUpTo(reader, 6, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
   return { headSeq, time, events, gaps, epochEnds, checkpoints, pauses, paused, producers };
 }
 
@@ -128,6 +131,7 @@ function readProducer(reader: ByteReader): RoomProducer {
     expected: expected === 0 ? null : expected - 1,
     restarts: (flags & Flag.Restarts) !== 0,
     needsKeyframe: (flags & Flag.NeedsKeyframe) !== 0,
+    rewoundAt: reader.varint(),
   };
 }
 
