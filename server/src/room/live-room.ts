@@ -1,4 +1,5 @@
 import {
+  type CheckpointPlace,
   CloseCode,
   type EndRecord,
   GametapeError,
@@ -35,6 +36,7 @@ export class LiveRoom {
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
   #idleTimer: NodeJS.Timeout | undefined;
+  #finished: Promise<SessionSummary> | undefined;
   #rewinding: Promise<unknown> = Promise.resolve();
   #rewindsWaiting = 0;
 
@@ -106,22 +108,35 @@ export class LiveRoom {
 
   async #rewind(name: string, seat: Seat | undefined): Promise<void> {
     const { room } = this;
-    const place = room.checkpoints.get(name);
-    if (!place) {
-      throw new GametapeError('NOT_FOUND', `room ${room.name}: there is no checkpoint ${JSON.stringify(name)}`);
-    }
-    const states = await room.statesAt(place);
-    if (room.isOver || this.isEnding) throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end`);
+    const states = await room.statesAt(room.checkpoints.get(name));
+    this.#checkOpen();
     room.rewind(seat ?? room.anySeat(), name, states);
     await room.flushed();
   }
 
-  /** Ends the room (W6). Asking again changes nothing. */
-  end(outcome: JsonObject): void {
-    if (this.#ending) return;
+  /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */
+  async checkpoint(name: string): Promise<CheckpointPlace> {
+    this.#checkOpen();
+    const place = this.room.checkpoint(name);
+    await this.room.flushed();
+    return place;
+  }
+
+  /** Play time stands still or goes on, whoever had paused it (T7). @throws GametapeError `ROOM_ENDED`, `NOT_FOUND` */
+  async setPaused(isPaused: boolean): Promise<void> {
+    this.#checkOpen();
+    this.room.setPaused(isPaused);
+    await this.room.flushed();
+  }
+
+  /** Ends the room (W6). Asking again changes nothing. Resolves when the recording is finished; rejects when it cannot be. */
+  end(outcome: JsonObject): Promise<SessionSummary> {
     clearTimeout(this.#idleTimer);
-    this.#ending = new Ending(this.room, this.membership, outcome);
-    void this.#finish(this.#ending);
+    this.#ending ??= new Ending(this.room, this.membership, outcome);
+    this.#finished ??= this.#finish(this.#ending);
+    // Whoever does not wait for it need not deal with its failure.
+    this.#finished.catch(() => undefined);
+    return this.#finished;
   }
 
   /** A player says how much it recorded, as it is asked when the room ends. */
@@ -155,18 +170,25 @@ export class LiveRoom {
   #finishWhenIdle(): void {
     if (this.#ending) return;
     clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => this.end({}), this.#options.idleFinishMs);
+    this.#idleTimer = setTimeout(() => void this.end({}), this.#options.idleFinishMs);
   }
 
-  async #finish(ending: Ending): Promise<void> {
+  #checkOpen(): void {
+    if (!this.room.isOver && !this.isEnding) return;
+    throw new GametapeError('ROOM_ENDED', `room ${this.room.name}: it is about to end`);
+  }
+
+  async #finish(ending: Ending): Promise<SessionSummary> {
     try {
       const end = await ending.complete(this.#options.endTimeoutMs);
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
       for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
       this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
+      return summary;
     } catch (error) {
       this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      throw error;
     } finally {
       this.stop();
       this.#handlers.over();

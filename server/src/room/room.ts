@@ -12,7 +12,6 @@ import {
   type Gap,
   isGametapeError,
   type JsonObject,
-  LIMITS,
   type LiveState,
   type PlayClock,
   type Position,
@@ -35,6 +34,7 @@ import { checkBody } from './event-check.ts';
 import type { Flusher } from './flusher.ts';
 import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
+import { RoomCheckpoints } from './room-checkpoints.ts';
 import { isForOwner, type LeaveReason, relayBody, restoringBody, withoutChange } from './room-events.ts';
 import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
@@ -67,7 +67,7 @@ export class Room {
   readonly epoch: number;
   readonly clock: RoomClock;
   readonly seats: Seat[] = [];
-  readonly checkpoints: Map<string, CheckpointPlace>;
+  readonly checkpoints: RoomCheckpoints;
   readonly playClock: PlayClock;
   readonly recent: RecentEntries;
   readonly #environment: RoomEnvironment;
@@ -78,8 +78,6 @@ export class Room {
   readonly #limits: RoomLimits;
   #headSeq: number;
   #events: number;
-  /** Size of the names of all checkpoints. */
-  #checkpointUnits: number;
   #isOver = false;
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
@@ -88,8 +86,7 @@ export class Room {
     this.epoch = start.epoch;
     this.#epochEnds = start.epochEnds;
     this.clock = start.clock;
-    this.checkpoints = new Map(start.checkpoints);
-    this.#checkpointUnits = [...start.checkpoints.keys()].reduce((sum, { length }) => sum + length, 0);
+    this.checkpoints = new RoomCheckpoints(start.meta.room, start.checkpoints);
     this.playClock = start.playClock;
     this.#headSeq = start.headSeq;
     this.#events = start.events;
@@ -176,6 +173,28 @@ export class Room {
     const producers = this.seats.map(({ context }) => context);
     const { compression } = this.#environment;
     return await statesAtCheckpoint({ journal: this.#journal, meta: this.meta, producers, compression }, checkpoint);
+  }
+
+  /** Names this point for nobody in particular. @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED` */
+  checkpoint(name: string): CheckpointPlace {
+    this.checkpoints.check(name);
+    const seat = this.anySeat();
+    const entry = this.#record(seat, relayBody(seat.context.vocabulary, EventType.CHECKPOINT, { name }));
+    this.#addCheckpoint(entry, name);
+    return { name, seq: entry.seq, time: entry.time };
+  }
+
+  /** Play time stands still, or goes on for all who hold it: what they said by themselves counts as if they had taken it back. */
+  setPaused(isPaused: boolean): void {
+    const { paused } = this.playClock;
+    if (isPaused === (paused !== undefined)) return;
+    const holders = isPaused
+      ? [this.anySeat()]
+      : this.currentSeats().filter((seat) => paused?.players.includes(seat.player));
+    for (const seat of holders) {
+      const data = { speed: isPaused ? 0 : 1 };
+      this.#record(seat, relayBody(seat.context.vocabulary, EventType.SPEED_CHANGE, data));
+    }
   }
 
   /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. @throws GametapeError `ROOM_FULL` */
@@ -434,31 +453,26 @@ export class Room {
     }
     this.#timeline.remember(entry.seq, entry);
     this.#output.addEntry({ entry, restarts, arrival, isForOwner: !isOwn && isForOwner(event?.type) });
-    if (isOwn && event?.type === EventType.CHECKPOINT) this.#checkpoint(seat, entry, event.data.name);
+    if (isOwn && event?.type === EventType.CHECKPOINT) this.#nameCheckpoint(seat, entry, event.data.name);
   }
 
-  #checkpoint(seat: Seat, { seq, time, pseq }: TimelineEntry, name: unknown): void {
-    if (typeof name !== 'string' || name === '' || name.length > 256) {
-      const message = 'checkpoint: expected a name of 1 to 256 characters';
-      seat.receiver?.send({ kind: 'notice', code: 'BAD_EVENT', message, pseq });
-      return;
+  /** A name that cannot be given is answered: the event is recorded all the same. */
+  #nameCheckpoint(seat: Seat, entry: TimelineEntry, name: unknown): void {
+    try {
+      this.checkpoints.check(name);
+      this.#addCheckpoint(entry, name);
+    } catch (error) {
+      if (!isGametapeError(error)) throw error;
+      const { code, message } = error;
+      seat.receiver?.send({ kind: 'notice', code, message, pseq: entry.pseq });
     }
-    if (this.checkpoints.has(name)) {
-      const message = `checkpoint ${JSON.stringify(name)}: the room has one of that name`;
-      seat.receiver?.send({ kind: 'notice', code: 'NAME_TAKEN', message, pseq });
-      return;
-    }
-    const { checkpoints, checkpointUnits } = LIMITS;
-    if (this.checkpoints.size >= checkpoints || this.#checkpointUnits + name.length > checkpointUnits) {
-      const message = `checkpoint ${JSON.stringify(name)}: the room has ${this.checkpoints.size}, no more are allowed`;
-      seat.receiver?.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message, pseq });
-      return;
-    }
+  }
+
+  #addCheckpoint({ seq, time }: TimelineEntry, name: string): void {
     const { crc32 } = this.#environment.compression;
     const known = this.currentSeats().filter(({ context }) => context.state.size > 0);
     const hashes = known.map(({ context }) => [context.index, context.state.hash(crc32)] as const);
-    this.checkpoints.set(name, { name, seq, time });
-    this.#checkpointUnits += name.length;
+    this.checkpoints.add({ name, seq, time });
     this.#output.addCheckpoint({ name, seq, eventIndex: 0, time, hashes });
   }
 
@@ -471,7 +485,7 @@ export class Room {
       events: this.#events,
       gaps: this.#limits.gaps,
       epochEnds: [...this.#epochEnds, [this.epoch, this.#headSeq]],
-      checkpoints: [...this.checkpoints.values()],
+      checkpoints: this.checkpoints.places,
       pauses: playClock.past,
       paused: playClock.paused,
       producers: this.seats.map(describeSeat),

@@ -137,7 +137,7 @@ export class Session implements PeerReceiver {
         this.#run(live.leave(seat, message.lastPseq));
         return;
       case 'end':
-        live.end(message.outcome);
+        void live.end(message.outcome);
         live.answer(seat, message.lastPseq);
         return;
       case 'rewind':
