@@ -60,7 +60,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   await directory.recover();
   const transport = new WsTransport();
   const server = httpServer({
-    api: httpApi(directory, store),
+    api: httpApi({ directory, store, journal }),
     recordingsDirectory: store.directory,
     viewerDirectory: viewer,
   });

@@ -10,6 +10,10 @@ import type { Seat } from '../../server/dist/room/seat.js';
 import { RoomClock } from '../../server/dist/timeline/clock.js';
 import { recordingId } from './typed-session.ts';
 
+function fail(error: unknown): never {
+  throw error;
+}
+
 class HandClock extends RoomClock {
   nowUs = 0;
 
@@ -88,9 +92,8 @@ export class HandRoom {
       compression: NODE_COMPRESSION,
       log: SILENT,
       flusher: new Flusher(60_000),
-      onFailure: (error) => {
-        throw error;
-      },
+      onFailure: fail,
+      onFault: fail,
     });
   }
 

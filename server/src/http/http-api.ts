@@ -1,6 +1,7 @@
 import { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError } from '@gametape/shared';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import type { Journal } from '../journal/journal.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
@@ -22,12 +23,18 @@ const STATUS: Partial<Record<ErrorCode, 400 | 403 | 404 | 409 | 410 | 413 | 503>
   JOURNAL_FAILED: 503,
 };
 
+export interface HttpApiOptions {
+  readonly directory: RoomDirectory;
+  readonly store: RecordingStore;
+  readonly journal: Journal;
+}
+
 /** The routes under `/v1` and the health checks. Errors are `{error: {code, message, hint}}`. */
-export function httpApi(directory: RoomDirectory, store: RecordingStore): Hono {
+export function httpApi({ directory, store, journal }: HttpApiOptions): Hono {
   const api = new Hono();
   api.use('*', cors());
   api.get('/livez', (context) => context.text('ok'));
-  api.get('/readyz', (context) => readiness(context, directory));
+  api.get('/readyz', (context) => readiness(context, directory, journal));
   api.get('/v1/rooms', (context) => context.json({ rooms: [...directory.rooms].map(describeRoom) }));
   api.get('/v1/rooms/:room', (context) => {
     return context.json(describeRoom(liveRoom(directory, context.req.param('room'))));
@@ -56,11 +63,14 @@ function liveRoom(directory: RoomDirectory, name: string): LiveRoom {
   return live;
 }
 
-/** Red while a room cannot record (J5). */
-function readiness(context: Context, directory: RoomDirectory): Response {
+/** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
+function readiness(context: Context, directory: RoomDirectory, journal: Journal): Response {
   const failed = [...directory.rooms].filter(({ room }) => room.failure);
-  if (failed.length === 0) return context.text('ok');
-  return context.json({ rooms: failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message })) }, 503);
+  const [first] = failed;
+  const reason = journal.failed ?? first?.room.failure;
+  if (!reason) return context.text('ok');
+  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message }));
+  return context.json({ code: reason.code, reason: reason.message, rooms }, 503);
 }
 
 /** One recording of the list; one that cannot be read says why instead of hiding the others (S4). */

@@ -1,4 +1,4 @@
-import type { BlockHeader } from '@gametape/shared';
+import type { BlockHeader, GametapeError } from '@gametape/shared';
 
 /**
  * When an entry survives what: `accepted` after write(2), `stable` after fdatasync (J1). Both reject with GametapeError
@@ -32,6 +32,8 @@ export interface RecoveredBlock {
 export interface Journal {
   /** What `stable` means, named in the welcome. */
   readonly durability: 'memory' | 'file';
+  /** Why nothing is taken any more, if it is so: the journal is read-only (J5). */
+  readonly failed?: GametapeError | undefined;
   /**
    * Appends a block (a plain journal block, made by BlockBuilder); `lastSeq` is the recording's last seq with it.
    * Blocks of one recording keep their order. Everything appended in the same turn of the event loop, of all

@@ -21,6 +21,8 @@ export interface LiveRoomHandlers {
   finish(room: Room, end: EndRecord): Promise<SessionSummary>;
   /** No more joins from now on: the name is free for a new room. */
   ended(): void;
+  /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
+  quarantined(error: unknown): void;
   /** The recording is finished, or could not be. */
   over(): void;
 }
@@ -35,6 +37,7 @@ export class LiveRoom {
   readonly #options: RelayOptions;
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
+  #isQuarantined = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #finished: Promise<SessionSummary> | undefined;
   #rewinding: Promise<unknown> = Promise.resolve();
@@ -44,7 +47,10 @@ export class LiveRoom {
     this.room = room;
     this.#options = options;
     this.#handlers = handlers;
-    this.membership = new Membership(room, options, (seat) => this.#playerIsGone(seat));
+    this.membership = new Membership(room, options, {
+      onGone: (seat) => this.#playerIsGone(seat),
+      guard: (work) => this.guard(work),
+    });
   }
 
   get isEnding(): boolean {
@@ -147,6 +153,26 @@ export class LiveRoom {
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
     this.#closeAll(CloseCode.JOURNAL_FAILED, `${error.code}: ${error.message}`);
+  }
+
+  /** Does what may throw only by a fault of ours, which is then the end of this room alone (S4). */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.quarantine(error);
+    }
+  }
+
+  /** Nothing more is recorded or shown. Clients keep what they have until the relay has been started again. */
+  quarantine(error: unknown): void {
+    if (this.#isQuarantined) return;
+    this.#isQuarantined = true;
+    this.room.abandon();
+    this.#closeAll(CloseCode.SERVER_ERROR, 'ROOM_QUARANTINED: a fault of the relay');
+    this.stop();
+    this.#handlers.quarantined(error);
+    this.#handlers.over();
   }
 
   /** Everybody who was here when the room came back gets the time to return. */

@@ -21,18 +21,24 @@ import type { Seat } from './seat.ts';
 
 const PROTOCOL = 1;
 
+export interface MembershipHandlers {
+  /** A player has gone for good. */
+  onGone(seat: Seat): void;
+  /** Runs what nobody else would catch a fault of. */
+  guard(work: () => void): void;
+}
+
 /** Who is in a room: joining, resuming, superseding, being dropped and leaving, for players and spectators. */
 export class Membership {
   readonly #room: Room;
   readonly #options: RelayOptions;
-  readonly #onGone: (seat: Seat) => void;
+  readonly #handlers: MembershipHandlers;
   #isStopped = false;
 
-  /** `onGone` is called whenever a player has gone for good. */
-  constructor(room: Room, options: RelayOptions, onGone: (seat: Seat) => void) {
+  constructor(room: Room, options: RelayOptions, handlers: MembershipHandlers) {
     this.#room = room;
     this.#options = options;
-    this.#onGone = onGone;
+    this.#handlers = handlers;
   }
 
   get players(): PlayerInfo[] {
@@ -128,7 +134,8 @@ export class Membership {
   /** Starts the time in which a player that is away has to return. */
   expectReturn(seat: Seat): void {
     clearTimeout(seat.graceTimer);
-    seat.graceTimer = setTimeout(() => this.remove(seat, 'dropped'), this.#options.dropGraceMs);
+    const { guard } = this.#handlers;
+    seat.graceTimer = setTimeout(() => guard(() => this.remove(seat, 'dropped')), this.#options.dropGraceMs);
   }
 
   /** Records that a player is gone. */
@@ -138,7 +145,7 @@ export class Membership {
     seat.presence = 'gone';
     if (reason === 'left') seat.expected = seat.context.pseq;
     this.#room.leave(seat, reason);
-    this.#onGone(seat);
+    this.#handlers.onGone(seat);
   }
 
   /** Nobody is waited for any more. */

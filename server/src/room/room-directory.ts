@@ -41,6 +41,8 @@ export class RoomDirectory {
   readonly #finishing = new Map<string, LiveRoom>();
   /** The same for rooms that had ended when the process stopped. */
   readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
+  /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
+  readonly #quarantined = new Set<string>();
   readonly #afterFinish = new Set<Promise<void>>();
   #isClosed = false;
 
@@ -66,6 +68,9 @@ export class RoomDirectory {
     for (const id of [hello.room, hello.player, hello.instance]) {
       const shown = JSON.stringify(id.slice(0, 80));
       if (!isId(id)) throw new GametapeError('BAD_ID', `hello: ${shown} is no id`);
+    }
+    if (this.#quarantined.has(hello.room)) {
+      throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
@@ -144,7 +149,8 @@ export class RoomDirectory {
       log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
       live.fail(error);
     };
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure });
+    const onFault = (error: unknown) => live.quarantine(error);
+    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
     let release = () => {};
     const live: LiveRoom = new LiveRoom(room, options, {
       finish: ({ meta }, end) => this.#deps.finish(meta, end),
@@ -156,6 +162,15 @@ export class RoomDirectory {
             release = resolve;
           }),
         );
+      },
+      quarantined: (error) => {
+        const details = {
+          room: room.name,
+          recordingId: room.recordingId,
+          error: String((error as Error).stack ?? error),
+        };
+        log.error(details, 'room is quarantined');
+        this.#quarantined.add(room.name);
       },
       over: () => {
         this.#forget(live);

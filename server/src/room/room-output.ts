@@ -32,13 +32,14 @@ export interface RoomOutputOptions {
   readonly recent: RecentEntries;
   readonly headSeq: number;
   readonly onFailure: (error: GametapeError) => void;
+  readonly onFault: (error: unknown) => void;
 }
 
 /** What a room gives out: everything into the journal first, and only then to everybody who is there (W3). */
 export class RoomOutput {
   readonly spectators = new Set<Receiver>();
   readonly #options: RoomOutputOptions;
-  readonly #flushSoon = () => this.#flush();
+  readonly #flushSoon = () => this.#guard(() => this.#flush());
   #headSeq: number;
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -113,7 +114,7 @@ export class RoomOutput {
     if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
       this.#retryTimer = setTimeout(() => {
         this.#retryTimer = undefined;
-        this.fanOut();
+        this.#guard(() => this.fanOut());
       }, RETRY_MS);
     }
   }
@@ -122,7 +123,9 @@ export class RoomOutput {
   scheduleAcks(): void {
     this.#ackTimer ??= setTimeout(() => {
       this.#ackTimer = undefined;
-      if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      this.#guard(() => {
+        if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      });
     }, ACK_DELAY_MS);
   }
 
@@ -168,7 +171,7 @@ export class RoomOutput {
     this.#accepted = accepted.then(() => {
       this.#journaledSeq = upTo;
       for (const [seat, pseq] of cursors) seat.accepted = Math.max(seat.accepted, pseq);
-      this.fanOut();
+      this.#guard(() => this.fanOut());
     });
     this.#stable = stable.then(() => {
       for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
@@ -189,6 +192,15 @@ export class RoomOutput {
       return this.#options.journal.flush();
     } catch (cause) {
       return rejected(this.#unwritable(cause));
+    }
+  }
+
+  /** Whatever a timer or the journal calls: what it throws would end the process, or look like a failed disk (S4). */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#options.onFault(error);
     }
   }
 

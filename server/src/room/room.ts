@@ -55,6 +55,8 @@ export interface RoomEnvironment {
   readonly flusher: Flusher;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
+  /** Something threw that should not have (S4). */
+  readonly onFault: (error: unknown) => void;
 }
 
 /**
@@ -102,12 +104,22 @@ export class Room {
     this.recent.trim(start.headSeq);
     for (const producer of start.producers) this.#restoreSeat(producer);
     const { meta, epoch, headSeq, clock } = start;
-    const { compression, flusher, onFailure } = environment;
+    const { compression, flusher, onFailure, onFault } = environment;
     this.#limits = new RoomLimits(meta.room, () => this.currentSeats(), start.gaps);
     const opening = () => ({ contexts: this.currentSeats().map(({ context }) => context), room: this.#describe() });
     const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
     const { seats, recent } = this;
-    this.#output = new RoomOutput({ name: meta.room, clock, journal, flusher, seats, recent, headSeq, onFailure });
+    this.#output = new RoomOutput({
+      name: meta.room,
+      clock,
+      journal,
+      flusher,
+      seats,
+      recent,
+      headSeq,
+      onFailure,
+      onFault,
+    });
   }
 
   /** Whoever watches, beside the seats. */
@@ -300,6 +312,12 @@ export class Room {
   /** Shows everybody what is in the journal and has not been shown. */
   fanOut(): void {
     this.#output.fanOut();
+  }
+
+  /** The same for good: a fault has left it in a state that nobody knows. */
+  abandon(): void {
+    this.#isOver = true;
+    this.#output.stop();
   }
 
   /** Nothing is recorded or shown any more. */

@@ -46,6 +46,8 @@ export class Session implements PeerReceiver {
   readonly #handshakeTimer: NodeJS.Timeout;
   readonly #probes = new Probes();
   #state: SessionState = { kind: 'awaiting-hello' };
+  /** The room that it has turned to, in whatever state it is. */
+  #live: LiveRoom | undefined;
   #heardAt = performance.now();
   #probeTimer: NodeJS.Timeout | undefined;
 
@@ -76,7 +78,7 @@ export class Session implements PeerReceiver {
     this.#state = { kind: 'closed' };
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
-    if (state.kind === 'playing') state.live.lose(state.seat, this.#peer);
+    if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
   }
@@ -183,6 +185,7 @@ export class Session implements PeerReceiver {
       if (isGametapeError(error, 'ROOM_ENDED') && hello.resume) await this.#tellEnd(hello.resume.recordingId);
       throw error;
     }
+    this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
       if (this.#isClosed) live.room.spectators.delete(receiver);
@@ -235,10 +238,11 @@ export class Session implements PeerReceiver {
       this.#deps.log.info({ address: this.#peer.address, code: error.code, reason: error.message }, 'peer refused');
     } else {
       this.#peer.close(CloseCode.SERVER_ERROR, 'the relay has a fault');
-      this.#deps.log.error(
-        { address: this.#peer.address, error: String((error as Error).stack ?? error) },
-        'session failed',
-      );
+      const { kind } = this.#state;
+      const details = { address: this.#peer.address, state: kind, error: String((error as Error).stack ?? error) };
+      this.#deps.log.error(details, 'session failed');
+      // What its room was in the middle of is not known: nobody goes on with it (S4).
+      if (this.#live) this.#live.quarantine(error);
     }
   }
 }
@@ -253,4 +257,5 @@ const CLOSE_CODES: Partial<Record<ErrorCode, CloseCode>> = {
   VERSION_UNKNOWN: CloseCode.VERSION_UNKNOWN,
   JOURNAL_FAILED: CloseCode.JOURNAL_FAILED,
   TIMED_OUT: CloseCode.SILENT,
+  ROOM_QUARANTINED: CloseCode.SERVER_ERROR,
 };
