@@ -248,7 +248,7 @@ class LiveSession implements Session {
     this.#isEnding = false;
     this.#saysFinal = false;
     this.#saysRequest = this.#request !== undefined;
-    this.#waiters.open();
+    if (welcome.resumption === 'resumed') this.#waiters.open();
   }
 
   #receive(message: DownMessage): void {
@@ -259,6 +259,8 @@ class LiveSession implements Session {
           const entries = [...own.state.entries()].map(({ key, value }) => [key, value] as const);
           this.#rebase(this.#rewound, entries);
         }
+        // Only now everything is as it is: what the relay knew better, too.
+        this.#waiters.open();
         return;
       }
       case 'producer':

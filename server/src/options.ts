@@ -7,6 +7,8 @@ export interface RelayOptions {
   readonly host: string;
   /** Directory of journal and recordings. Undefined keeps the journal in memory and the recordings in a temporary directory: nothing survives the relay. @default undefined */
   readonly dataDir: string | undefined;
+  /** `RECORDING#CHECKPOINT`: the next session in the room of that recording starts with the states there. @default undefined */
+  readonly from: string | undefined;
   /** Files that a finished recording becomes. @default 'binary' */
   readonly format: 'binary' | 'gzip' | 'both';
   /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop (W7). @default 16 */
@@ -43,6 +45,7 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   port: 7600,
   host: '127.0.0.1',
   dataDir: undefined,
+  from: undefined,
   format: 'binary',
   flushMs: 16,
   syncIntervalMs: 20,

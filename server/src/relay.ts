@@ -15,6 +15,7 @@ import { MemoryJournal } from './journal/memory-journal.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+import { checkpointOrigin } from './recording/checkpoint-origin.ts';
 import { finalize } from './recording/finalize.ts';
 import { RecordingStore } from './recording/recording-store.ts';
 import { RoomDirectory } from './room/room-directory.ts';
@@ -56,8 +57,10 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     randomBytes,
     finish: (room, end) => finishRecording({ journal, store, options, log }, room, end),
     finished: (recordingId) => finishedSummary(store, recordingId),
+    origin: (from) => checkpointOrigin(store, from),
   });
   await directory.recover();
+  if (options.from !== undefined) await directory.startFrom(options.from);
   const transport = new WsTransport();
   const server = httpServer({
     api: httpApi({ directory, store, journal }),

@@ -97,6 +97,7 @@ export {
   type Redaction,
   readProducer,
   readRecords,
+  type StartedFrom,
   type UnknownRecord,
   writeProducer,
   writeRecord,

@@ -11,6 +11,7 @@ const EXAMPLES = `
 Examples:
   gametape serve
   gametape serve --port 8080 --data /var/lib/gametape --format both
+  gametape serve --from 01HF7YAT01040G2081040G2081#before_boss   its room goes on from that checkpoint
   gametape serve --port 0 --json        any free port; says which on stdout once it is ready
 
 SIGINT and SIGTERM make everything stable, tell the clients to come back, and stop the relay.`;
@@ -23,6 +24,7 @@ interface ServeOptions {
   readonly data: string;
   readonly format: RelayOptions['format'];
   readonly transport: 'ws' | 'uws' | 'auto';
+  readonly from?: string;
   readonly redis?: string;
   readonly config?: string;
   readonly insecure?: true;
@@ -47,6 +49,7 @@ export function addServe(program: Command): void {
     .addOption(
       new Option('--transport <name>', 'WebSocket implementation').choices(['ws', 'uws', 'auto']).default('auto'),
     )
+    .option('--from <recording#checkpoint>', 'start the next session in the room of a finished recording from there')
     .option('--redis <url>', `journal in Redis ${NOT_YET}`)
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
@@ -59,13 +62,13 @@ export function addServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
-  const { port, host, format, viewer, json } = options;
+  const { port, host, format, viewer, json, from } = options;
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, viewer, log });
+  const relay = await startRelay({ port, host, dataDir, format, viewer, log, from });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(

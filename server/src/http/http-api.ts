@@ -6,7 +6,7 @@ import type { RecordingStore } from '../recording/recording-store.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import { describeRoom } from './describe-room.ts';
-import { roomCommands } from './room-commands.ts';
+import { roomCommands, roomStarts } from './room-commands.ts';
 
 /** Listing reads one index a recording: more than this are asked for by id. */
 const MAX_LISTED = 500;
@@ -36,6 +36,7 @@ export function httpApi({ directory, store, journal }: HttpApiOptions): Hono {
   api.get('/livez', (context) => context.text('ok'));
   api.get('/readyz', (context) => readiness(context, directory, journal));
   api.get('/v1/rooms', (context) => context.json({ rooms: [...directory.rooms].map(describeRoom) }));
+  api.route('/v1/rooms', roomStarts(directory));
   api.get('/v1/rooms/:room', (context) => {
     return context.json(describeRoom(liveRoom(directory, context.req.param('room'))));
   });

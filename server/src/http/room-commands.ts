@@ -3,12 +3,14 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import type { LiveRoom } from '../room/live-room.ts';
+import type { RoomDirectory } from '../room/room-directory.ts';
 import { describeRoom } from './describe-room.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
 
 const Named = z.strictObject({ name: z.string().min(1).max(256) });
 const Nothing = z.strictObject({});
+const Start = z.strictObject({ room: z.string().optional(), from: z.string().max(400) });
 const Outcome = z.strictObject({ outcome: z.record(z.string(), z.json()).default({}) });
 
 /** What may be asked of a live room (T7, T8, W6). Each answers with the room, but for `end`, which answers with its summary. */
@@ -44,6 +46,17 @@ export function roomCommands(roomOf: (context: Context) => LiveRoom): Hono {
     return context.json(await roomOf(context).end(outcome as JsonObject));
   });
   return commands;
+}
+
+/** The next session of a room starts from a checkpoint of a finished recording. */
+export function roomStarts(directory: RoomDirectory): Hono {
+  const starts = new Hono();
+  starts.post('/', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLong }), async (context) => {
+    refuseOtherSites(context);
+    const { room, from } = await read(context, Start);
+    return context.json({ room: await directory.startFrom(from, room), from }, 201);
+  });
+  return starts;
 }
 
 /** The body of a request; none is an empty object. @throws GametapeError `BAD_MESSAGE` saying which field is wrong */

@@ -174,6 +174,7 @@ export class Membership {
     }
     const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
     room.join(seat, { name: hello.name ?? hello.player }, initial);
+    room.startFrom(seat);
     return seat;
   }
 
@@ -183,7 +184,7 @@ export class Membership {
     const position = room.headSeq;
     const resumption = this.#resumption(resume);
     // Of its own state a client knows better, unless a rewind that it may have missed has changed it (T8).
-    const rewound = resumption === 'reset' ? (seat?.rewoundAt ?? 0) : 0;
+    const rewound = resumption === 'resumed' ? 0 : (seat?.rewoundAt ?? 0);
     const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(rewound > 0 ? -1 : receiver.producer);
     const producers = room.seats.length;
     const roomTime = room.clock.now();

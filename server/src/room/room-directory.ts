@@ -12,6 +12,7 @@ import {
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
+import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
@@ -29,6 +30,8 @@ export interface RoomDirectoryOptions {
   readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
   /** The summary of a recording that is finished already, undefined if there is none. */
   readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
+  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
+  readonly origin: (from: string) => Promise<RoomOrigin>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -42,6 +45,8 @@ export class RoomDirectory {
   /** The same for rooms that had ended when the process stopped. */
   readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
+  /** What the next session of a room starts from, by its name. */
+  readonly #origins = new Map<string, RoomOrigin>();
   readonly #quarantined = new Set<string>();
   readonly #afterFinish = new Set<Promise<void>>();
   #isClosed = false;
@@ -86,6 +91,22 @@ export class RoomDirectory {
     return this.#open(this.#newRoom(hello));
   }
 
+  /**
+   * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
+   *
+   * @returns the name of the room
+   * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live
+   */
+  async startFrom(from: string, room?: string): Promise<string> {
+    const origin = await this.#deps.origin(from);
+    const name = room ?? origin.room;
+    const shown = JSON.stringify(name.slice(0, 80));
+    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
+    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
+    this.#origins.set(name, origin);
+    return name;
+  }
+
   /** The summary of a recording whose room is over, once it is finished. */
   async finished(recordingId: string): Promise<SessionSummary | undefined> {
     return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
@@ -102,7 +123,7 @@ export class RoomDirectory {
           this.#finishAgain(start, end);
           continue;
         }
-        const live = this.#open(start);
+        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
         await live.room.seal();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
@@ -122,12 +143,32 @@ export class RoomDirectory {
     await Promise.allSettled(this.#afterFinish);
   }
 
+  /** A room that comes back still has players to come. */
+  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
+    const { startedFrom } = meta;
+    if (!startedFrom) return new Map();
+    try {
+      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
+    } catch (error) {
+      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
+      this.#deps.log.warn(details, 'what the room started from is gone');
+      return new Map();
+    }
+  }
+
   #newRoom(hello: Hello): RoomStart {
-    const profile = profileNamed(hello.profile);
+    const origin = this.#origins.get(hello.room);
+    const profile = origin?.profile ?? profileNamed(hello.profile);
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     return {
-      meta: { recordingId, room: hello.room, profile: profile.name, createdAt: createdMs / 1_000 },
+      meta: {
+        recordingId,
+        room: hello.room,
+        profile: profile.name,
+        createdAt: createdMs / 1_000,
+        ...(origin && { startedFrom: origin.startedFrom }),
+      },
       profile,
       epoch: 1,
       clock: new RoomClock(0),
@@ -140,6 +181,7 @@ export class RoomDirectory {
       playClock: new PlayClock(),
       events: 0,
       gaps: 0,
+      ...(origin && { startStates: origin.states }),
     };
   }
 
@@ -155,6 +197,7 @@ export class RoomDirectory {
     const live: LiveRoom = new LiveRoom(room, options, {
       finish: ({ meta }, end) => this.#deps.finish(meta, end),
       ended: () => {
+        this.#origins.delete(room.name);
         this.#forget(live);
         this.#finishing.set(room.recordingId, live);
         this.#track(

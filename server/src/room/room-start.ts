@@ -1,4 +1,12 @@
-import type { CheckpointPlace, PlayClock, ProducerContext, Profile, RecordingMeta, Vocabulary } from '@gametape/shared';
+import type {
+  CheckpointPlace,
+  LiveState,
+  PlayClock,
+  ProducerContext,
+  Profile,
+  RecordingMeta,
+  Vocabulary,
+} from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import type { RecentEntry } from './recent-entries.ts';
 import type { RoomJournalOptions } from './room-journal.ts';
@@ -21,6 +29,8 @@ export interface RoomStart {
   readonly events: number;
   /** How many gaps its producers have left. */
   readonly gaps: number;
+  /** States that players start with, instead of what they come with. */
+  readonly startStates?: ReadonlyMap<string, LiveState>;
 }
 
 /** What a journal says of a producer. */

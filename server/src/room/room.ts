@@ -2,7 +2,6 @@ import {
   type Body,
   type CheckpointPlace,
   type Compression,
-  decodeEvent,
   type EndRecord,
   type EventsUp,
   EventType,
@@ -18,10 +17,8 @@ import {
   ProducerContext,
   type Profile,
   type RecordingMeta,
-  type RoomProducer,
   type RoomRecord,
   type TimelineEntry,
-  Vocabulary,
 } from '@gametape/shared';
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
@@ -35,7 +32,7 @@ import type { Flusher } from './flusher.ts';
 import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
 import { RoomCheckpoints } from './room-checkpoints.ts';
-import { isForOwner, type LeaveReason, relayBody, restoringBody, withoutChange } from './room-events.ts';
+import { isForOwner, type LeaveReason, relayBody, restoringBody } from './room-events.ts';
 import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
@@ -78,6 +75,7 @@ export class Room {
   readonly #timeline = new Timeline();
   readonly #output: RoomOutput;
   readonly #limits: RoomLimits;
+  readonly #startStates: ReadonlyMap<string, LiveState>;
   #headSeq: number;
   #events: number;
   #isOver = false;
@@ -90,6 +88,7 @@ export class Room {
     this.clock = start.clock;
     this.checkpoints = new RoomCheckpoints(start.meta.room, start.checkpoints);
     this.playClock = start.playClock;
+    this.#startStates = start.startStates ?? new Map();
     this.#headSeq = start.headSeq;
     this.#events = start.events;
     this.#environment = environment;
@@ -369,7 +368,7 @@ export class Room {
   ): boolean {
     const { context } = seat;
     const isStale = base < seat.rewoundAt;
-    const body = isStale ? this.#withoutChange(seat, base, sent) : sent;
+    const body = isStale ? seat.withoutChange(base, sent) : sent;
     if (!body)
       return this.#askForKeyframe(seat, pseq, 'it goes on from before a rewind, and from a vocabulary that is lost');
     const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));
@@ -409,20 +408,6 @@ export class Room {
     return false;
   }
 
-  /** The body of an event that its player made before it saw a rewind; undefined where it cannot be read any more (T8). */
-  #withoutChange(seat: Seat, base: number, body: Uint8Array): Uint8Array | undefined {
-    const vocabulary = seat.staleVocabularies.get(base) ?? new Vocabulary(this.profile);
-    try {
-      const { event, hasChange } = decodeEvent(body, vocabulary, 'BAD_MESSAGE');
-      seat.staleVocabularies.set(base, vocabulary);
-      return withoutChange(seat.context.vocabulary, event, hasChange);
-    } catch (error) {
-      // A relay that was started anew long after the rewind knows only what the profile knows.
-      if (!isGametapeError(error, 'BAD_MESSAGE')) throw error;
-      return undefined;
-    }
-  }
-
   /**
    * Restores the states of a checkpoint: one keyframe for each player that had one, the last with the REWIND (T8).
    *
@@ -433,18 +418,31 @@ export class Room {
     const seats = this.currentSeats();
     this.#limits.checkAll(seats.map(({ player, context }) => (states.get(player) ?? context.state).bytes));
     const event = { type: EventType.REWIND, data: { name } };
-    let after = ORIGIN;
+    let after: Key = ORIGIN;
     for (const seat of [...seats.filter((other) => other !== holder), holder]) {
       const state = states.get(seat.player);
       const { vocabulary } = seat.context;
       if (seat !== holder && !state) continue;
       const made = seat === holder ? event : undefined;
       const body = state ? restoringBody(vocabulary, state, made) : relayBody(vocabulary, event.type, event.data);
-      if (state) seat.rewind(this.#headSeq + 1);
-      after = this.#record(seat, body, after);
-      // What its player makes before it sees this comes after it all the same: states are as they follow each other.
-      if (state) seat.lastKey = after;
+      if (!state) this.#record(seat, body, after);
+      else after = this.#restore(seat, body, after);
     }
+  }
+
+  /** A player that is new here starts from the checkpoint that the room started from, if it had a state there. */
+  startFrom(seat: Seat): void {
+    const state = this.#startStates.get(seat.player);
+    if (!state || this.seats.some((other) => other !== seat && other.player === seat.player)) return;
+    this.#restore(seat, restoringBody(seat.context.vocabulary, state));
+  }
+
+  /** What its player makes before it sees this comes after it all the same: states are as they follow each other. */
+  #restore(seat: Seat, body: Uint8Array, after?: Key): TimelineEntry {
+    seat.rewind(this.#headSeq + 1);
+    const entry = this.#record(seat, body, after);
+    seat.lastKey = entry;
+    return entry;
   }
 
   /** An entry that the relay makes about a seat, after that one in the order of the timeline. */
@@ -506,22 +504,7 @@ export class Room {
       checkpoints: this.checkpoints.places,
       pauses: playClock.past,
       paused: playClock.paused,
-      producers: this.seats.map(describeSeat),
+      producers: this.seats.map((seat) => seat.describe()),
     };
   }
-}
-
-function describeSeat({ player, context, firstSeq, presence, expected, ...standing }: Seat): RoomProducer {
-  const { restarts, needsKeyframe, rewoundAt } = standing;
-  const isPresent = presence !== 'gone';
-  return {
-    player,
-    instance: context.instance,
-    firstSeq,
-    isPresent,
-    expected: isPresent ? null : expected,
-    restarts,
-    needsKeyframe,
-    rewoundAt,
-  };
 }

@@ -1,7 +1,8 @@
-import type { ProducerContext, Vocabulary } from '@gametape/shared';
+import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
 import type { ClockEstimate } from '../timeline/clock-estimate.ts';
 import { type Key, ORIGIN } from '../timeline/timeline.ts';
 import type { Receiver } from './receiver.ts';
+import { withoutChange } from './room-events.ts';
 
 /** Checksums of this many bodies are kept, to tell a resent event from another one under its number (W2). */
 const REMEMBERED_BODIES = 1_024;
@@ -76,6 +77,39 @@ export class Seat {
     if (base <= this.base) return;
     this.base = base;
     for (const earlier of this.staleVocabularies.keys()) if (earlier < base) this.staleVocabularies.delete(earlier);
+  }
+
+  /**
+   * The body of an event that its player made before it saw a rewind: the event alone (T8). Undefined where it cannot be read any
+   * more: a relay that was started anew long after the rewind knows only what the profile knows.
+   */
+  withoutChange(base: number, body: Uint8Array): Uint8Array | undefined {
+    const { profile } = this.context.vocabulary;
+    const vocabulary = this.staleVocabularies.get(base) ?? new Vocabulary(profile);
+    try {
+      const { event, hasChange } = decodeEvent(body, vocabulary, 'BAD_MESSAGE');
+      this.staleVocabularies.set(base, vocabulary);
+      return withoutChange(this.context.vocabulary, event, hasChange);
+    } catch (error) {
+      if (isGametapeError(error, 'BAD_MESSAGE')) return undefined;
+      throw error;
+    }
+  }
+
+  /** What whoever recovers the room has to know of it, beside its context (J3). */
+  describe(): RoomProducer {
+    const { player, firstSeq, expected, restarts, needsKeyframe, rewoundAt } = this;
+    const isPresent = this.presence !== 'gone';
+    return {
+      player,
+      instance: this.context.instance,
+      firstSeq,
+      isPresent,
+      expected: isPresent ? null : expected,
+      restarts,
+      needsKeyframe,
+      rewoundAt,
+    };
   }
 
   rememberBody(pseq: number, checksum: number): void {

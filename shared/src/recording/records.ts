@@ -62,8 +62,16 @@ export interface RecordingMeta {
   readonly lmsp?: JsonObject;
   /** The recordings that this one was made from by cutting, merging or redacting; a merge has one for each. */
   readonly source?: readonly RecordingSource[];
+  /** The checkpoint that its room started from: players had their states there. */
+  readonly startedFrom?: StartedFrom;
   /** What has been removed from it. */
   readonly redacted?: readonly Redaction[];
+}
+
+/** A checkpoint of another recording. */
+export interface StartedFrom {
+  readonly recordingId: string;
+  readonly checkpoint: string;
 }
 
 /** Part of a recording that another one was made from. Times are microseconds. */
@@ -169,8 +177,15 @@ export function readMeta(reader: ByteReader): RecordingMeta {
   if (redacted !== undefined && !isListOf(redacted, isRedaction)) {
     return reader.fail('has a meta record with a bad mark of what was redacted');
   }
+  if (value.startedFrom !== undefined && !isStartedFrom(value.startedFrom)) {
+    return reader.fail('has a meta record with a bad startedFrom');
+  }
   // What this version does not know of it is kept on rewrite (R5).
   return { ...value, recordingId, room, profile, createdAt };
+}
+
+function isStartedFrom(value: Json): boolean {
+  return isJsonObject(value) && typeof value.recordingId === 'string' && typeof value.checkpoint === 'string';
 }
 
 function isSource(value: Json): boolean {
