@@ -5,13 +5,24 @@ import { fileSize } from './file-size.ts';
 import { journals } from './journals.ts';
 import { openSeek } from './open-seek.ts';
 import { readWrite } from './read-write.ts';
+import { recovery } from './recovery.ts';
 import { relayCpu } from './relay-cpu.ts';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { machineLine } from './support/machine.ts';
 import { number, printLine } from './support/print.ts';
 import { wire } from './wire.ts';
 
-const BENCHES: readonly Bench[] = [fileSize, readWrite, openSeek, convertMemory, browserSize, wire, relayCpu, journals];
+const BENCHES: readonly Bench[] = [
+  fileSize,
+  readWrite,
+  openSeek,
+  convertMemory,
+  recovery,
+  browserSize,
+  wire,
+  relayCpu,
+  journals,
+];
 
 const USAGE = `Usage: npm run bench -- [name...] [options]
 

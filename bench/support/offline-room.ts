@@ -65,6 +65,10 @@ export class OfflineRoom {
     return { entries, checkpoints };
   }
 
+  get players(): readonly ProducerRecord[] {
+    return this.#players;
+  }
+
   async toBytes(): Promise<Uint8Array> {
     return await writeTimeline(this.timeline(), this.#players);
   }

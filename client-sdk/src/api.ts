@@ -77,7 +77,7 @@ export interface PlayerView {
 }
 
 export interface SessionEvents {
-  /** Any event of another player, the ones below included. */
+  /** Any event of another player, or that the relay made of this one; the ones below included. */
   event: LiveEvent;
   player_join: LiveEvent;
   player_leave: LiveEvent;
@@ -115,6 +115,12 @@ export interface Session {
   say(message: string): void;
   /** Names this point. Resolves when it is recorded. @throws GametapeError `NAME_TAKEN` */
   checkpoint(name: string): Promise<void>;
+  /**
+   * Everybody's state is again what it was at that checkpoint (T8). Nothing is erased: the recording goes on. Resolves when
+   * this session is there; every client hears of it as the event `rewind`, its state already restored.
+   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `UNREACHABLE`
+   */
+  rewind(name: string): Promise<void>;
   /** Play time stands still from now on (T7). */
   pause(): void;
   resume(): void;

@@ -13,6 +13,8 @@ export interface RelayOptions {
   readonly redisAcceptLoss: boolean;
   /** A relay that Redis has not heard of for this long loses its rooms to the one that asks for them, in milliseconds. @default 10000 */
   readonly leaseMs: number;
+  /** `RECORDING#CHECKPOINT`: the next session in the room of that recording starts with the states there. @default undefined */
+  readonly from: string | undefined;
   /** Files that a finished recording becomes. @default 'binary' */
   readonly format: 'binary' | 'gzip' | 'both';
   /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop (W7). @default 16 */
@@ -52,6 +54,7 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   redis: undefined,
   redisAcceptLoss: false,
   leaseMs: 10_000,
+  from: undefined,
   format: 'binary',
   flushMs: 16,
   syncIntervalMs: 20,

@@ -18,6 +18,7 @@ import { relayIdOf } from './journal/relay-id.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+import { checkpointOrigin } from './recording/checkpoint-origin.ts';
 import { finalize } from './recording/finalize.ts';
 import { RecordingStore } from './recording/recording-store.ts';
 import { RoomDirectory } from './room/room-directory.ts';
@@ -57,13 +58,15 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     randomBytes,
     finish: (room, end) => finishRecording({ journal, store, options, log }, room, end),
     finished: (recordingId) => finishedSummary(store, recordingId),
+    origin: (from) => checkpointOrigin(store, from),
   });
   await directory.recover();
+  if (options.from !== undefined) await directory.startFrom(options.from);
   // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
   const takingOver = options.redis === undefined ? undefined : setInterval(() => directory.recover(), options.leaseMs);
   const transport = new WsTransport();
   const server = httpServer({
-    api: httpApi(directory, store),
+    api: httpApi({ directory, store, journal }),
     recordingsDirectory: store.directory,
     viewerDirectory: viewer,
   });
@@ -133,7 +136,8 @@ async function finishRecording(
 ): Promise<SessionSummary> {
   const target = store.path(recordingId);
   const { format: formats } = options;
-  const summary = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
   await journal.discard(recordingId);
   log.info(
     { room, recordingId, events: summary.events, complete: summary.complete, path: target },

@@ -21,6 +21,8 @@ export const ERROR_HINTS = {
   ROOM_ELSEWHERE:
     'Connect to the relay that has the room; when that one is gone, try again after its lease has run out.',
   ROOM_FULL: 'Try another room, or raise the limit of the relay.',
+  ROOM_QUARANTINED:
+    'A fault of the relay closed this room alone, and its journal is kept: start the relay again to go on.',
   SUPERSEDED: 'The same player has connected again; use that connection.',
   SESSION_CLOSED: 'Connect again.',
   UNREACHABLE: 'Check the address, and that the relay is running.',

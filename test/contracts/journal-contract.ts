@@ -54,6 +54,27 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
       await journal.close();
     });
 
+    test('[J3] recovery may start from the newest sealed block that is good enough', async () => {
+      const journal = await open(await place());
+      const session = typedSession({ players: 1, events: 20 });
+      const { blocks } = sealedBlocks(session, arrive(session.entries[0] ?? []), 4);
+      for (const { bytes, lastSeq } of blocks) await journal.seal(session.meta.recordingId, bytes, lastSeq);
+      await journal.append(session.meta.recordingId, plainBlock(1, 21), 21).accepted;
+      const asked: number[] = [];
+      const found: RecoveredBlock[] = [];
+      const isStart = ({ header }: RecoveredBlock) => {
+        asked.push(header.firstSeq);
+        return header.firstSeq <= 10;
+      };
+      for await (const block of journal.recover(session.meta.recordingId, isStart)) found.push(block);
+      expect(asked).toEqual([17, 13, 9]);
+      expect(outline(found)).toEqual(['sealed 9-12', 'sealed 13-16', 'sealed 17-20', '21-21']);
+      const all: RecoveredBlock[] = [];
+      for await (const block of journal.recover(session.meta.recordingId, () => false)) all.push(block);
+      expect(outline(all)).toHaveLength(6);
+      await journal.close();
+    });
+
     test('[J4] a block without entries stays until a later entry is sealed', async () => {
       const journal = await opened(open(await place()));
       await journal.append(recordingId(1), plainBlock(1, 1), 1).accepted;

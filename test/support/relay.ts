@@ -39,7 +39,7 @@ export class TestRelay {
   }
 
   static async start(options: Partial<RelayOptions> = {}): Promise<TestRelay> {
-    const dataDir = await tempDir();
+    const { dataDir = await tempDir() } = options;
     const relay = await startRelay({ ...QUICK, dataDir, ...options });
     const started = new TestRelay(dataDir, options, relay);
     onTestFinished(() => started.stop());

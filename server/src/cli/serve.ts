@@ -12,6 +12,7 @@ Examples:
   gametape serve
   gametape serve --port 8080 --data /var/lib/gametape --format both
   gametape serve --redis redis://127.0.0.1:6379 --data /var/lib/gametape
+  gametape serve --from 01HF7YAT01040G2081040G2081#before_boss   its room goes on from that checkpoint
   gametape serve --port 0 --json        any free port; says which on stdout once it is ready
 
 SIGINT and SIGTERM make everything stable, tell the clients to come back, and stop the relay.`;
@@ -24,6 +25,7 @@ interface ServeOptions {
   readonly data: string;
   readonly format: RelayOptions['format'];
   readonly transport: 'ws' | 'uws' | 'auto';
+  readonly from?: string;
   readonly redis?: string;
   readonly redisAcceptLoss?: true;
   readonly lease: number;
@@ -58,6 +60,7 @@ export function addServe(program: Command): void {
       parseSeconds,
       leaseMs / 1_000,
     )
+    .option('--from <recording#checkpoint>', 'start the next session in the room of a finished recording from there')
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
     .option('--no-viewer', 'without the viewer under /')
@@ -69,14 +72,14 @@ export function addServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
-  const { port, host, format, viewer, json, redis, redisAcceptLoss } = options;
+  const { port, host, format, viewer, json, redis, redisAcceptLoss, from } = options;
   const leaseMs = options.lease * 1_000;
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs });
+  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs, from });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(

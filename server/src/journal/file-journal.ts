@@ -18,6 +18,7 @@ import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } f
 import { type JournalDirectory, type JournaledRecording, readJournalDirectory } from './journal-directory.ts';
 import { scanLog } from './log-scan.ts';
 import { LogWriter } from './log-writer.ts';
+import { lookBack } from './look-back.ts';
 import type { Place } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -25,7 +26,7 @@ export interface FileJournalOptions {
   readonly compression: Compression;
   /** Called once for each piece of damage, when its copy is stable. */
   readonly onDamage: (damage: JournalDamage) => void;
-  /** A segment that has reached this length is followed by a new one. @default 16 MiB */
+  /** A segment that has reached this length is followed by a new one: a start reads those there are. @default 1 MiB */
   readonly segmentBytes?: number;
   /** Least time from the start of one sync to the start of the next. 0: none. @default 20 */
   readonly syncIntervalMs?: number;
@@ -33,7 +34,7 @@ export interface FileJournalOptions {
   readonly files?: Files;
 }
 
-const DEFAULT_OPTIONS = { segmentBytes: 16 * 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
+const DEFAULT_OPTIONS = { segmentBytes: 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
 
 /** Sealing syncs. */
 const SYNCED: Sealed = { stable: Promise.resolve() };
@@ -81,7 +82,7 @@ export class FileJournal implements Journal {
     const path = join(dataDirectory, 'journal');
     await mkdir(path, { recursive: true });
     await syncDirectory(dataDirectory);
-    const damage = new DamageKeeper(join(path, 'damaged'), all.onDamage);
+    const damage = new DamageKeeper(path, all.onDamage);
     return new FileJournal(path, all, await readJournalDirectory(path, { ...all, damage }), damage);
   }
 
@@ -130,13 +131,13 @@ export class FileJournal implements Journal {
     return SYNCED;
   }
 
-  async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
+  async *recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncGenerator<RecoveredBlock> {
     const recording = this.#directory.recordings.get(recordingId);
     if (!recording) return;
     await this.#log.settle();
     await recording.sealing;
     const places = [...recording.places];
-    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file);
+    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file, isStart);
     yield* this.#appendedBlocks(places);
   }
 
@@ -169,12 +170,18 @@ export class FileJournal implements Journal {
     await marks.sweep(segments.oldest);
   }
 
-  async *#sealedBlocks(file: UnfinishedFile): AsyncGenerator<RecoveredBlock> {
+  async *#sealedBlocks(
+    file: UnfinishedFile,
+    isStart: ((block: RecoveredBlock) => boolean) | undefined,
+  ): AsyncGenerator<RecoveredBlock> {
     const { compression } = this.#options;
-    const source = new BufferedSource(await FileSource.open(file.path));
+    const direct = await FileSource.open(file.path);
+    const source = new BufferedSource(direct);
+    const { bytes } = file;
     let lastSeq = 0;
     try {
-      for await (const scanned of scanLog(source, FILE_HEADER_BYTES, file.bytes, compression)) {
+      const from = isStart ? await this.#startOf(direct, bytes, isStart) : FILE_HEADER_BYTES;
+      for await (const scanned of scanLog(source, from, bytes, compression)) {
         if (scanned.kind === 'damage') {
           await this.#damage.setAside(source, scanned);
           continue;
@@ -188,6 +195,13 @@ export class FileJournal implements Journal {
     } finally {
       await source.close();
     }
+  }
+
+  async #startOf(source: ByteSource, end: number, isStart: (block: RecoveredBlock) => boolean): Promise<number> {
+    for await (const { offset, header, stored } of lookBack(source, end, this.#options.compression)) {
+      if (isStart({ header, stored, sealed: true })) return offset;
+    }
+    return FILE_HEADER_BYTES;
   }
 
   async *#appendedBlocks(places: readonly Place[]): AsyncGenerator<RecoveredBlock> {

@@ -1,4 +1,4 @@
-import type { BlockHeader } from '@gametape/shared';
+import type { BlockHeader, GametapeError } from '@gametape/shared';
 
 /**
  * When an entry survives what: `accepted` after write(2) or the reply of Redis, `stable` after fdatasync or what comes
@@ -50,6 +50,8 @@ export type Durability = 'memory' | 'file' | `redis:${'always' | 'everysec' | 'n
 export interface Journal {
   /** What `stable` means, named in the welcome. */
   readonly durability: Durability;
+  /** Why nothing is taken any more, if it is so: the journal is read-only (J5). */
+  readonly failed?: GametapeError | undefined;
   /**
    * Makes this process the owner of a room, so that nobody else appends to it. A room that it owns already stays its own,
    * with nothing unfinished but what it has begun. A claim of which no recording is begun or unfinished lapses.
@@ -81,8 +83,11 @@ export interface Journal {
    * Blocks in order: the sealed ones, then appended ones whose seqs are not sealed. Torn tails are cut, damage in the
    * middle is set aside and reported through onDamage (J6). A block without entries may come again although it is
    * sealed.
+   *
+   * @param isStart is asked about the intact sealed blocks, the newest first, until it says true: sealed blocks before that
+   *   one are left out, and not even read (J3). Without it, or where it never does, they all come.
    */
-  recover(recordingId: string): AsyncIterable<RecoveredBlock>;
+  recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncIterable<RecoveredBlock>;
   /** @throws GametapeError `NOT_FOUND` when nothing of it has been sealed. */
   sealed(recordingId: string): Promise<SealedBlocks>;
   /** Forgets a recording whose file is finished. */

@@ -62,9 +62,16 @@ export class MemoryJournal implements Journal {
     return DONE;
   }
 
-  async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
+  async *recover(
+    recordingId: string,
+    isStart: (block: RecoveredBlock) => boolean = () => false,
+  ): AsyncGenerator<RecoveredBlock> {
     const { sealed, appended } = this.#recordings.get(recordingId) ?? { sealed: [], appended: [] };
-    for (const block of [...sealed]) yield this.#recovered(block, true);
+    const start = Math.max(
+      0,
+      sealed.findLastIndex((block) => isStart(this.#recovered(block, true))),
+    );
+    for (const block of sealed.slice(start)) yield this.#recovered(block, true);
     for (const { block } of [...appended]) yield this.#recovered(block, false);
   }
 

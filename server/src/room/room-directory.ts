@@ -12,6 +12,7 @@ import {
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
+import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
@@ -32,6 +33,8 @@ export interface RoomDirectoryOptions {
   readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
   /** The summary of a recording that is finished already, undefined if there is none. */
   readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
+  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
+  readonly origin: (from: string) => Promise<RoomOrigin>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -44,6 +47,10 @@ export class RoomDirectory {
   readonly #finishing = new Map<string, LiveRoom>();
   /** The same for rooms that had ended when the process stopped. */
   readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
+  /** What the next session of a room starts from, by its name. */
+  readonly #origins = new Map<string, RoomOrigin>();
+  /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
+  readonly #quarantined = new Set<string>();
   readonly #afterFinish = new Set<Promise<void>>();
   /** Claims that are being made, by room: hellos of the same time share one. */
   readonly #claiming = new Map<string, Promise<Claim>>();
@@ -89,6 +96,9 @@ export class RoomDirectory {
 
   /** The room if it is here; for a client that resumes, the one that has the recording it was part of. */
   #find(hello: Hello): LiveRoom | undefined {
+    if (this.#quarantined.has(hello.room)) {
+      throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
+    }
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
       const finishing = this.#finishing.get(hello.resume.recordingId);
@@ -130,6 +140,22 @@ export class RoomDirectory {
     live.fail(error);
   }
 
+  /**
+   * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
+   *
+   * @returns the name of the room
+   * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live
+   */
+  async startFrom(from: string, room?: string): Promise<string> {
+    const origin = await this.#deps.origin(from);
+    const name = room ?? origin.room;
+    const shown = JSON.stringify(name.slice(0, 80));
+    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
+    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
+    this.#origins.set(name, origin);
+    return name;
+  }
+
   /** The summary of a recording whose room is over, once it is finished. */
   async finished(recordingId: string): Promise<SessionSummary | undefined> {
     return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
@@ -154,12 +180,13 @@ export class RoomDirectory {
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end } = await recoverRoom(journal, recordingId, compression, epoch);
+        const { start, end, lost } = await recoverRoom(journal, recordingId, compression, epoch);
+        if (lost.length > 0) log.error({ room: start.meta.room, recordingId, lost }, 'events lost to damage');
         if (end) {
           this.#finishAgain(start, end);
           continue;
         }
-        const live = this.#open(start);
+        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
         await live.room.seal();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
@@ -182,13 +209,33 @@ export class RoomDirectory {
     await Promise.allSettled(this.#afterFinish);
   }
 
+  /** A room that comes back still has players to come. */
+  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
+    const { startedFrom } = meta;
+    if (!startedFrom) return new Map();
+    try {
+      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
+    } catch (error) {
+      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
+      this.#deps.log.warn(details, 'what the room started from is gone');
+      return new Map();
+    }
+  }
+
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
-    const profile = profileNamed(hello.profile);
+    const origin = this.#origins.get(hello.room);
+    const profile = origin?.profile ?? profileNamed(hello.profile);
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
     return {
-      meta: { recordingId, room: hello.room, profile: profile.name, createdAt: createdMs / 1_000 },
+      meta: {
+        recordingId,
+        room: hello.room,
+        profile: profile.name,
+        createdAt: createdMs / 1_000,
+        ...(origin && { startedFrom: origin.startedFrom }),
+      },
       profile,
       epoch: Math.max(1, claimEpoch),
       clock: new RoomClock(0),
@@ -200,6 +247,8 @@ export class RoomDirectory {
       checkpoints: new Map(),
       playClock: new PlayClock(),
       events: 0,
+      gaps: 0,
+      ...(origin && { startStates: origin.states }),
     };
   }
 
@@ -213,11 +262,13 @@ export class RoomDirectory {
       log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
       live.fail(error);
     };
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure });
+    const onFault = (error: unknown) => live.quarantine(error);
+    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
     let release = () => {};
     const live: LiveRoom = new LiveRoom(room, options, {
       finish: ({ meta }, end) => this.#deps.finish(meta, end),
       ended: () => {
+        this.#origins.delete(room.name);
         this.#forget(live);
         this.#finishing.set(room.recordingId, live);
         this.#track(
@@ -225,6 +276,15 @@ export class RoomDirectory {
             release = resolve;
           }),
         );
+      },
+      quarantined: (error) => {
+        const details = {
+          room: room.name,
+          recordingId: room.recordingId,
+          error: String((error as Error).stack ?? error),
+        };
+        log.error(details, 'room is quarantined');
+        this.#quarantined.add(room.name);
       },
       over: () => {
         this.#forget(live);

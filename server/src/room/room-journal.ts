@@ -8,6 +8,7 @@ import {
   NO_BLOCK,
   type ProducerContext,
   type RecordingMeta,
+  type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
 import type { Appended, Journal, Sealed } from '../journal/journal.ts';
@@ -20,14 +21,20 @@ const SEAL_AGE_US = 30_000_000;
 const FLUSH_BYTES = 2 * 1024 * 1024;
 const FLUSH_ENTRIES = 16_384;
 
+/** The latest contexts, and how the room stands beside them (J3). */
+export interface BlockOpening {
+  readonly contexts: Iterable<ProducerContext>;
+  readonly room: RoomRecord;
+}
+
 export interface RoomJournalOptions {
   readonly journal: Journal;
   readonly meta: RecordingMeta;
   readonly epoch: number;
   readonly headSeq: number;
   readonly compression: Compression;
-  /** The contexts that a self-contained block has to open with, now. */
-  readonly contexts: () => Iterable<ProducerContext>;
+  /** What a self-contained block has to open with, now. */
+  readonly opening: () => BlockOpening;
   /** Last block of the recording's unfinished file, undefined while there is none. */
   readonly lastSealed: BlockLink | undefined;
   /** What goes into the next one, when the room comes back after a restart. */
@@ -111,10 +118,10 @@ export class RoomJournal {
     else if (this.#sealing.contentBytes === 0) return this.#sealChain;
     const block = this.#sealing.close(this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
-    const { journal, meta, epoch, compression, contexts } = this.#options;
+    const { journal, meta, epoch, compression, opening } = this.#options;
     // What came back from an earlier epoch has gone into a block of that epoch.
     this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
-    this.#sealing.open(contexts());
+    openSealed(this.#sealing, meta, opening());
     const lastSeq = this.#lastSeq;
     this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
     return this.#sealChain;
@@ -125,4 +132,11 @@ export class RoomJournal {
     put(this.#entries);
     put(this.#sealing);
   }
+}
+
+/** Opens a block that a recovery can start from: it says again what recording it is of (J3). */
+export function openSealed(builder: BlockBuilder, meta: RecordingMeta, { contexts, room }: BlockOpening): void {
+  builder.meta(meta);
+  builder.room(room);
+  builder.open(contexts);
 }

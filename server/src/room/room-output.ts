@@ -6,7 +6,6 @@ import {
   type GapRecord,
   isGametapeError,
   type ProducerContext,
-  type TimelineEntry,
 } from '@gametape/shared';
 import { rejected } from '../journal/appended.ts';
 import type { Appended, Sealed } from '../journal/journal.ts';
@@ -14,7 +13,7 @@ import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import type { Flusher } from './flusher.ts';
 import { NO_ACKS, type Receiver } from './receiver.ts';
-import type { RecentEntries } from './recent-entries.ts';
+import type { RecentEntries, RecentEntry } from './recent-entries.ts';
 import type { RoomJournal } from './room-journal.ts';
 import type { Seat } from './seat.ts';
 
@@ -33,13 +32,14 @@ export interface RoomOutputOptions {
   readonly recent: RecentEntries;
   readonly headSeq: number;
   readonly onFailure: (error: GametapeError) => void;
+  readonly onFault: (error: unknown) => void;
 }
 
 /** What a room gives out: everything into the journal first, and only then to everybody who is there (W3). */
 export class RoomOutput {
   readonly spectators = new Set<Receiver>();
   readonly #options: RoomOutputOptions;
-  readonly #flushSoon = () => this.#flush();
+  readonly #flushSoon = () => this.#guard(() => this.#flush());
   #headSeq: number;
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -64,10 +64,11 @@ export class RoomOutput {
     this.#scheduleFlush();
   }
 
-  addEntry(entry: TimelineEntry, { restarts, arrival }: { restarts: boolean; arrival: number }): void {
+  addEntry(item: RecentEntry): void {
+    const { entry } = item;
     this.#headSeq = entry.seq;
     this.#options.journal.add(entry);
-    this.#options.recent.add({ entry, restarts, arrival });
+    this.#options.recent.add(item);
     this.#scheduleFlush();
   }
 
@@ -119,7 +120,7 @@ export class RoomOutput {
     if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
       this.#retryTimer = setTimeout(() => {
         this.#retryTimer = undefined;
-        this.fanOut();
+        this.#guard(() => this.fanOut());
       }, RETRY_MS);
     }
   }
@@ -129,7 +130,9 @@ export class RoomOutput {
     if (this.#isStopped) return;
     this.#ackTimer ??= setTimeout(() => {
       this.#ackTimer = undefined;
-      if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      this.#guard(() => {
+        if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      });
     }, ACK_DELAY_MS);
   }
 
@@ -176,7 +179,7 @@ export class RoomOutput {
     this.#accepted = accepted.then(() => {
       this.#journaledSeq = upTo;
       for (const [seat, pseq] of cursors) seat.accepted = Math.max(seat.accepted, pseq);
-      this.fanOut();
+      this.#guard(() => this.fanOut());
     });
     this.#stable = stable.then(() => {
       for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
@@ -197,6 +200,15 @@ export class RoomOutput {
       return this.#options.journal.flush();
     } catch (cause) {
       return rejected(this.#unwritable(cause));
+    }
+  }
+
+  /** Whatever a timer or the journal calls: what it throws would end the process, or look like a failed disk (S4). */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#options.onFault(error);
     }
   }
 
