@@ -55,7 +55,7 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[J3] recovery may start from the newest sealed block that is good enough', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const session = typedSession({ players: 1, events: 20 });
       const { blocks } = sealedBlocks(session, arrive(session.entries[0] ?? []), 4);
       for (const { bytes, lastSeq } of blocks) await journal.seal(session.meta.recordingId, bytes, lastSeq);
