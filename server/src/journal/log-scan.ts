@@ -40,8 +40,9 @@ export interface ScannedDamage {
 
 /**
  * All that lies between `from` and `end`, in order: intact blocks, and what is between them (J6). After damage it goes
- * on at the next sync marker that starts an intact block, also inside of what a damaged one says is its payload: bytes may be
- * missing from it. No payload can hold a header by itself: the marker is no text, and numbers are shorter.
+ * on at the next sync marker that starts an intact block. Where the header of the damaged block is intact, and another follows
+ * where it says it ends, nothing inside of it is taken for a block but the one that names it as the block before: bytes may be
+ * missing from it, and what a player made it hold cannot name it.
  *
  * @throws GametapeError `VERSION_UNKNOWN` for an intact block of a later version: that is no damage; `DAMAGED` for a file
  *   made to be scanned for ever: block headers that are intact, over and over, about bytes that are not.
@@ -84,7 +85,7 @@ class LogScan {
         at += linkOf(found.header).length;
         continue;
       }
-      const next = await this.#nextBlock(at + 1);
+      const next = await this.#nextAfter(at, found);
       const isTail = next === undefined;
       const { isTorn, ...fault } = found;
       yield { kind: 'damage', offset: at, length: (next ?? end) - at, isTail, isTorn: isTail && isTorn, ...fault };
@@ -111,20 +112,36 @@ class LogScan {
     return { kind: 'block', offset, header, stored };
   }
 
+  async #nextAfter(offset: number, { header }: Fault): Promise<number | undefined> {
+    const behind = header && offset + linkOf(header).length;
+    if (behind === undefined || behind >= this.#end || !(await this.#blockAt(behind)).header) {
+      return this.#nextBlock(offset + 1);
+    }
+    const { length, headerCrc } = linkOf(header);
+    const follows = ({ previous }: BlockHeader) => previous.length === length && previous.headerCrc === headerCrc;
+    return (await this.#nextBlock(offset + 1, behind, follows)) ?? behind;
+  }
+
   /** Offset of the first intact block at or after `from`. */
-  async #nextBlock(from: number): Promise<number | undefined> {
+  async #nextBlock(
+    from: number,
+    end: number = this.#end,
+    isWanted: (header: BlockHeader) => boolean = () => true,
+  ): Promise<number | undefined> {
     let at = from;
-    while (at + BLOCK_HEADER_BYTES <= this.#end) {
-      const bytes = await this.#source.read(at, Math.min(SEARCH_BYTES, this.#end - at));
+    while (at + BLOCK_HEADER_BYTES <= end) {
+      const bytes = await this.#source.read(at, Math.min(SEARCH_BYTES, end - at));
       const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
       let found = view.indexOf(SYNC_MARKER);
       // Markers are looked at where they are: a file may consist of nothing else.
       while (found >= 0 && found + BLOCK_HEADER_BYTES <= view.length) {
-        if (isBlockHeader(view, found, this.#compression) && 'kind' in (await this.#blockAt(at + found)))
-          return at + found;
+        if (isBlockHeader(view, found, this.#compression)) {
+          const block = await this.#blockAt(at + found);
+          if ('kind' in block && isWanted(block.header)) return at + found;
+        }
         found = view.indexOf(SYNC_MARKER, found + 1);
       }
-      if (at + view.length >= this.#end) return undefined;
+      if (at + view.length >= end) return undefined;
       // A marker, or its header, may lie across the end of what was read.
       at += found >= 0 ? found : Math.max(1, view.length - SYNC_MARKER.length + 1);
     }

@@ -5,7 +5,7 @@ import { LIMITS, refuseMore } from '../limits.ts';
 import type { Compression } from './byte-io.ts';
 import { RECORDING_ID_BYTES, recordingIdBytes, recordingIdText } from './recording-id.ts';
 
-/** Not text in any encoding, with the line ends that careless transfers change (as PNG does). */
+/** Begins with no character of UTF-8, and has the line ends that careless transfers change (as PNG does). */
 export const SYNC_MARKER = Uint8Array.of(0x9f, 0x67, 0x74, 0x62, 0x6b, 0x0d, 0x0a, 0x1a);
 export const BLOCK_HEADER_BYTES = 92;
 const HEADER_VERSION = 1;
