@@ -113,11 +113,11 @@ class LogScan {
   }
 
   async #nextAfter(offset: number, { header }: Fault): Promise<number | undefined> {
-    const behind = header && offset + linkOf(header).length;
-    if (behind === undefined || behind >= this.#end || !(await this.#blockAt(behind)).header) {
-      return this.#nextBlock(offset + 1);
-    }
+    if (!header) return this.#nextBlock(offset + 1);
     const { length, headerCrc } = linkOf(header);
+    const behind = offset + length;
+    const isWhole = behind < this.#end && (await this.#blockAt(behind)).header !== undefined;
+    if (!isWhole) return this.#nextBlock(offset + 1);
     const follows = ({ previous }: BlockHeader) => previous.length === length && previous.headerCrc === headerCrc;
     return (await this.#nextBlock(offset + 1, behind, follows)) ?? behind;
   }
