@@ -249,7 +249,7 @@ export class Room {
     for (const [index, event] of events.entries()) {
       const pseq = firstPseq + index;
       if (pseq <= context.pseq) this.#acceptAgain(seat, pseq, event);
-      else if (!this.#acceptNew(seat, pseq, event, { arrival, base })) return;
+      else if (!this.#acceptNew(seat, pseq, event, arrival)) return;
     }
   }
 
@@ -313,14 +313,14 @@ export class Room {
     this.#output.fanOut();
   }
 
-  /** The same for good: a fault has left it in a state that nobody knows. */
-  abandon(): void {
-    this.#isOver = true;
+  /** Nothing is recorded or shown any more. */
+  stop(): void {
     this.#output.stop();
   }
 
-  /** Nothing is recorded or shown any more. */
-  stop(): void {
+  /** The same for good: a fault has left it in a state that nobody knows. */
+  abandon(): void {
+    this.#isOver = true;
     this.#output.stop();
   }
 
@@ -360,15 +360,10 @@ export class Room {
   }
 
   /** False when a gap has to come first. */
-  #acceptNew(
-    seat: Seat,
-    pseq: number,
-    { stampDelta, body: sent }: EventUp,
-    { arrival, base }: { arrival: number; base: number },
-  ): boolean {
+  #acceptNew(seat: Seat, pseq: number, { stampDelta, body: sent }: EventUp, arrival: number): boolean {
     const { context } = seat;
-    const isStale = base < seat.rewoundAt;
-    const body = isStale ? seat.withoutChange(base, sent) : sent;
+    const isStale = seat.base < seat.rewoundAt;
+    const body = isStale ? seat.withoutChange(sent) : sent;
     if (!body)
       return this.#askForKeyframe(seat, pseq, 'it goes on from before a rewind, and from a vocabulary that is lost');
     const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));

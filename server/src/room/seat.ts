@@ -83,7 +83,8 @@ export class Seat {
    * The body of an event that its player made before it saw a rewind: the event alone (T8). Undefined where it cannot be read any
    * more: a relay that was started anew long after the rewind knows only what the profile knows.
    */
-  withoutChange(base: number, body: Uint8Array): Uint8Array | undefined {
+  withoutChange(body: Uint8Array): Uint8Array | undefined {
+    const { base } = this;
     const { profile } = this.context.vocabulary;
     const vocabulary = this.staleVocabularies.get(base) ?? new Vocabulary(profile);
     try {
