@@ -2,15 +2,27 @@ import { parseArgs } from 'node:util';
 import { browserSize } from './browser-size.ts';
 import { convertMemory } from './convert-memory.ts';
 import { fileSize } from './file-size.ts';
+import { journals } from './journals.ts';
 import { openSeek } from './open-seek.ts';
 import { readWrite } from './read-write.ts';
+import { recovery } from './recovery.ts';
 import { relayCpu } from './relay-cpu.ts';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { machineLine } from './support/machine.ts';
 import { number, printLine } from './support/print.ts';
 import { wire } from './wire.ts';
 
-const BENCHES: readonly Bench[] = [fileSize, readWrite, openSeek, convertMemory, browserSize, wire, relayCpu];
+const BENCHES: readonly Bench[] = [
+  fileSize,
+  readWrite,
+  openSeek,
+  convertMemory,
+  recovery,
+  browserSize,
+  wire,
+  relayCpu,
+  journals,
+];
 
 const USAGE = `Usage: npm run bench -- [name...] [options]
 
@@ -19,7 +31,7 @@ ${BENCHES.map(({ name, about }) => `  ${name.padEnd(14)} ${about}`).join('\n')}
   --trace FILE     an editing trace, instead of the usual three; may be repeated
   --events N       only the first N edits of each trace, for ours and for every peer
   --rooms R        relay-cpu: rooms of four players (20)
-  --seconds S      relay-cpu: seconds measured (6)
+  --seconds S      relay-cpu, journals: seconds measured (6)
   --rounds N       relay-cpu: times that both sides are run (3)
   --profile DIR    relay-cpu: CPU profiles of the relay go there
 `;

@@ -21,21 +21,31 @@ const CODE = ['shared/dist', 'client-sdk/dist', 'server/dist', 'bench/dist/suppo
  * texts where they are there. Kept in the temporary directory for as long as the code stays the same.
  */
 export async function longSession(editsPerPlayer = HOUR_OF_EDITS): Promise<string> {
-  const texts = TEXTS.map((name) => join(ROOT, '..', 'shared', 'data', name)).filter((path) => existsSync(path));
+  const texts = realTexts();
   const directory = join(tmpdir(), 'gametape-bench-sessions');
   const path = join(directory, `${await contentKey(texts, editsPerPlayer)}.lmsp`);
   if (existsSync(path)) return path;
-  const traces = await Promise.all(texts.map(loadTrace));
-  const typists = Array.from({ length: PLAYERS }, (_, index) => {
-    return { name: `player-${index}`, trace: traceOf(index, traces, editsPerPlayer) };
-  });
-  const room = await typeOffline(typists);
+  const room = await typeOffline(await longTypists(editsPerPlayer));
   await mkdir(directory, { recursive: true });
   // Another bench may be making the same: whoever is last replaces it by its equal.
   const temporary = `${path}.${process.pid}`;
   await writeFile(temporary, await room.toBytes());
   await rename(temporary, path);
   return path;
+}
+
+/** The players of such a session. With `skip`, they have made so many of their edits already, and make the rest. */
+export async function longTypists(editsPerPlayer: number, skip = 0): Promise<{ name: string; trace: Trace }[]> {
+  const traces = await Promise.all(realTexts().map(loadTrace));
+  return Array.from({ length: PLAYERS }, (_, index) => {
+    const trace = traceOf(index, traces, editsPerPlayer);
+    const rest = { ...trace, startContent: textAfter(trace, skip), edits: trace.edits.slice(skip) };
+    return { name: `player-${index}`, trace: rest };
+  });
+}
+
+function realTexts(): string[] {
+  return TEXTS.map((name) => join(ROOT, '..', 'shared', 'data', name)).filter((path) => existsSync(path));
 }
 
 /** A part of a real text that no other player types: letters are exchanged, or players would compress each other. */

@@ -65,6 +65,10 @@ export class OfflineRoom {
     return { entries, checkpoints };
   }
 
+  get players(): readonly ProducerRecord[] {
+    return this.#players;
+  }
+
   async toBytes(): Promise<Uint8Array> {
     return await writeTimeline(this.timeline(), this.#players);
   }
@@ -99,6 +103,7 @@ class OfflinePlayer implements TypedSession {
     stable: 0,
     lost: 0,
     pendingBytes: 0,
+    durability: 'memory',
   };
   nowUs = 0;
   readonly #producer = new Producer(LMSP_PROFILE, NODE_COMPRESSION.crc32);

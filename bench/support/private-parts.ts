@@ -20,6 +20,9 @@ const { makeDemoSession } = (await load(
 const { relayBody } = (await load(
   'server/dist/room/room-events.js',
 )) as typeof import('../../server/dist/room/room-events.js');
+const { RoomJournal } = (await load(
+  'server/dist/room/room-journal.js',
+)) as typeof import('../../server/dist/room/room-journal.js');
 const { Producer, stampOf } = (await load(
   'client-sdk/dist/producer.js',
 )) as typeof import('../../client-sdk/dist/producer.js');
@@ -42,6 +45,7 @@ export {
   NODE,
   openTape,
   Producer,
+  RoomJournal,
   relayBody,
   seededRandom,
   spectateOn,

@@ -62,6 +62,11 @@ export interface SessionStatus {
   readonly lost: number;
   /** Bytes of messages that wait to be stable. */
   readonly pendingBytes: number;
+  /**
+   * What `stable` is worth: the kind of journal that the relay named, such as `file` or `redis:everysec`. With `memory`,
+   * `redis:memory` and `redis:no` it is worth no more than `accepted`. Empty before the first welcome.
+   */
+  readonly durability: string;
 }
 
 /** Another player of a room, as this session or spectator sees it. */
@@ -72,7 +77,7 @@ export interface PlayerView {
 }
 
 export interface SessionEvents {
-  /** Any event of another player, the ones below included. */
+  /** Any event of another player, or that the relay made of this one; the ones below included. */
   event: LiveEvent;
   player_join: LiveEvent;
   player_leave: LiveEvent;
@@ -110,11 +115,20 @@ export interface Session {
   say(message: string): void;
   /** Names this point. Resolves when it is recorded. @throws GametapeError `NAME_TAKEN` */
   checkpoint(name: string): Promise<void>;
+  /**
+   * Everybody's state is again what it was at that checkpoint (T8). Nothing is erased: the recording goes on. Resolves when
+   * this session is there; every client hears of it as the event `rewind`, its state already restored.
+   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `UNREACHABLE`
+   */
+  rewind(name: string): Promise<void>;
   /** Play time stands still from now on (T7). */
   pause(): void;
   resume(): void;
   setSpeed(speed: number): void;
-  /** Resolves when everything recorded so far is on stable storage (W3). @throws GametapeError `SESSION_CLOSED` */
+  /**
+   * Resolves when everything recorded so far is on stable storage (W3), as far as the relay has one: see
+   * `status.durability`. @throws GametapeError `SESSION_CLOSED`
+   */
   stable(): Promise<void>;
   /** Goes: everything is stable, PLAYER_LEAVE is recorded, the connection closed. */
   leave(): Promise<void>;

@@ -185,7 +185,8 @@ export class Connection {
       return;
     }
     if (code === CloseCode.OUT_OF_STEP || action === 'join afresh') this.#handlers.outOfStep();
-    if (wasFirst) {
+    // A relay that stops, or that has not got the room, is not the last word: the caller's own timeout is.
+    if (wasFirst && action !== 'resume now') {
       const why = reason === '' ? 'no relay answers there' : reason;
       this.#finish(new GametapeError('UNREACHABLE', `${this.#url}: ${why} (close code ${code})`));
       return;

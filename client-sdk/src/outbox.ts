@@ -44,6 +44,7 @@ export class Outbox {
   #underWay = 0;
   #lastStamp = 0;
   #shown = 0;
+  #base = 0;
   #flushedAt = Number.NEGATIVE_INFINITY;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #isFlushScheduled = false;
@@ -70,6 +71,11 @@ export class Outbox {
     return this.#lost;
   }
 
+  /** Seq of the last rewind that what is recorded goes on from; 0 if there was none. */
+  get base(): number {
+    return this.#base;
+  }
+
   /** Stamp of the last event: the next one's is not before it. */
   get lastStamp(): number {
     return this.#lastStamp;
@@ -89,6 +95,12 @@ export class Outbox {
     this.#lastStamp = stamp;
     if (this.#batchBytes >= BATCH_BYTES) this.#packBatch();
     this.scheduleFlush();
+  }
+
+  /** What is recorded from now on goes on from the rewind at that seq, what was recorded before does not (T8). */
+  rebase(seq: number): void {
+    this.#packBatch();
+    this.#base = seq;
   }
 
   /** Sends soon: at the end of this turn if nothing was sent for a while, else when the interval is over. */
@@ -187,7 +199,8 @@ export class Outbox {
     const firstPseq = this.#recorded - this.#batch.length + 1;
     const seq = this.#options.shown();
     const shown = seq === this.#shown ? undefined : { shown: seq };
-    const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, events: this.#batch });
+    const base = this.#base > 0 ? { base: this.#base } : undefined;
+    const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, ...base, events: this.#batch });
     this.#shown = seq;
     const queuedAt = this.#options.now();
     this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt });

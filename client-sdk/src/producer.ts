@@ -2,6 +2,7 @@ import {
   BodyEncoder,
   type Crc32,
   captureJson,
+  type DeltaOp,
   diff,
   diffKey,
   EventType,
@@ -45,6 +46,19 @@ export class Producer {
   /** Everything not encoded yet, or not known to have arrived, goes into a keyframe with a vocabulary of its own (D3). */
   restart(): void {
     this.#bodies.restart();
+  }
+
+  /** The state of a rewind is this player's now. Clock keys go on from their value then: the next body says so, at this stamp (D5). */
+  rebase(entries: Iterable<readonly [key: string, value: Json]>, stamp: number): void {
+    this.#bodies.rebase(entries, stamp);
+    const { state } = this.#bodies;
+    state.stamp = stamp;
+    for (const key of this.#profile.clockKeys) {
+      const value = state.get(key);
+      if (typeof value !== 'number') continue;
+      const stands: DeltaOp = { op: 'set', key, value };
+      this.#bodies.change(this.#clockStands ? [stands] : [stands, { op: 'add', key, by: [0] }], stamp);
+    }
   }
 
   setState(next: State): void {

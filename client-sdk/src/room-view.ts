@@ -5,6 +5,7 @@ import {
   EventType,
   type GameEvent,
   GametapeError,
+  hasKeyframe,
   PlayClock,
   ProducerContext,
   type ProducerNews,
@@ -90,17 +91,21 @@ export class RoomView {
     this.#time = welcome.roomTime;
   }
 
-  /** Takes over the producers and keyframes of a snapshot (W5). @throws GametapeError `BAD_MESSAGE`, `DAMAGED` */
-  snapshot(records: Uint8Array): void {
+  /** Takes over the producers and keyframes of a snapshot (W5), and returns that of the own producer. @throws GametapeError `BAD_MESSAGE`, `DAMAGED` */
+  snapshot(records: Uint8Array, own = -1): ProducerContext | undefined {
     const producers = new Map<number, ProducerRecord>();
+    let ownContext: ProducerContext | undefined;
     for (const { type, reader } of readRecords(records)) {
       if (type === RecordType.Producer) {
         const producer = readProducer(reader);
         producers.set(producer.index, producer);
       } else if (type === RecordType.Keyframe) {
-        this.#remember(readKeyframe(reader, this.#known(), (index) => producers.get(index)));
+        const context = readKeyframe(reader, this.#known(), (index) => producers.get(index));
+        if (context.index === own) ownContext = context;
+        else this.#remember(context);
       }
     }
+    return ownContext;
   }
 
   /** A producer is new, or has lost events: then its vocabulary starts over, and its state is what it was (D3). */
@@ -124,6 +129,7 @@ export class RoomView {
   apply(event: EventDown): Shown {
     const context = this.#contexts.get(event.producer);
     if (!context) throw new GametapeError('BAD_MESSAGE', `event ${event.seq}: unknown producer ${event.producer}`);
+    if (event.stamp === null && hasKeyframe(event.body)) context.restart();
     const body = context.read(event.body, event.stamp ?? context.stamp, 'BAD_MESSAGE', this.#crc32);
     if (event.stamp !== null) context.stamp = event.stamp;
     this.#current.set(context.player, context);
@@ -134,6 +140,34 @@ export class RoomView {
     this.#clock.observe(event.time, player, body.event);
     this.#follow(player, body);
     return { player, time: this.#secondsAt(event.time), event: this.#liveEvent(event, context, body) };
+  }
+
+  /** What the relay made of this peer's own producer (T8). @throws GametapeError `BAD_MESSAGE` */
+  readOwn({ body }: EventDown, own: ProducerRecord): Body {
+    // It relies on the profile alone.
+    return new ProducerContext(this.#known(), own).read(body, 0, 'BAD_MESSAGE', this.#crc32);
+  }
+
+  /** The same as an event, once it has been dealt with. */
+  showOwn({ seq, time }: EventDown, player: string, event: GameEvent | undefined, state: () => State): Shown {
+    this.advanceTo(seq);
+    this.#time = Math.max(this.#time, time);
+    if (event) this.#clock.observe(time, player, event);
+    const seconds = this.#secondsAt(time);
+    if (!event) return { player, time: seconds, event };
+    const { type, data } = event;
+    const live: LiveEvent = {
+      epoch: this.#epoch,
+      seq,
+      player,
+      time: seconds,
+      type,
+      data,
+      get state() {
+        return state();
+      },
+    };
+    return { player, time: seconds, event: live };
   }
 
   /** The position moves on over events that this peer is not sent: its own. */

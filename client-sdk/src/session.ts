@@ -1,5 +1,6 @@
 import {
   type DownMessage,
+  type EventDown,
   EventType,
   GametapeError,
   type Hello,
@@ -19,7 +20,8 @@ import { Emitter } from './emitter.ts';
 import { Outbox } from './outbox.ts';
 import type { Platform } from './platform/platform.ts';
 import { Producer, stampOf } from './producer.ts';
-import { RoomView } from './room-view.ts';
+import { Rewinds } from './rewinds.ts';
+import { RoomView, type Shown } from './room-view.ts';
 import { Waiters } from './waiters.ts';
 
 const DEFAULT_FLUSH_MS = 16;
@@ -48,10 +50,15 @@ class LiveSession implements Session {
   readonly #emitter = new Emitter<SessionEvents>();
   readonly #outbox: Outbox;
   readonly #waiters = new Waiters();
+  readonly #rewinds = new Rewinds((name) => this.#askToRewind(name));
   readonly #instance: string;
   readonly #startedAt: number;
   readonly #helloState: Uint8Array;
   #recordingId = '';
+  #durability = '';
+  /** Index of its producer in the room, and seq of the last rewind of it that the welcome knew of. */
+  #index = -1;
+  #rewound = 0;
   /** What has been asked of the relay and is asked again after a reconnection. */
   #request: Request | undefined;
   /** What is to be said once all events are sent: it names the last of them. */
@@ -115,7 +122,7 @@ class LiveSession implements Session {
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
     const connection = this.#summary ? 'ended' : this.#connection.status;
-    return { connection, recorded, accepted, stable, lost, pendingBytes };
+    return { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -149,6 +156,13 @@ class LiveSession implements Session {
     if (typeof name !== 'string' || name === '') throw new TypeError('checkpoint: expected a name');
     this.record({ type: EventType.CHECKPOINT, data: { name } });
     await this.#waiters.accepted(this.#outbox.recorded, this.#outbox.accepted);
+  }
+
+  async rewind(name: string): Promise<void> {
+    if (typeof name !== 'string' || name === '') throw new TypeError('rewind: expected the name of a checkpoint');
+    this.#checkOpen();
+    this.#outbox.flush();
+    await this.#rewinds.ask(name);
   }
 
   pause(): void {
@@ -225,6 +239,9 @@ class LiveSession implements Session {
 
   #welcome(welcome: Welcome): void {
     this.#recordingId = welcome.recordingId;
+    this.#durability = welcome.durability;
+    this.#index = welcome.producer;
+    this.#rewound = welcome.rewound ?? 0;
     this.#view.welcome(welcome, this.#clock());
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#outbox.resume(welcome.lastPseq);
@@ -233,19 +250,29 @@ class LiveSession implements Session {
     this.#isEnding = false;
     this.#saysFinal = false;
     this.#saysRequest = this.#request !== undefined;
-    this.#waiters.open();
+    if (welcome.resumption === 'resumed') this.#waiters.open();
   }
 
   #receive(message: DownMessage): void {
     switch (message.kind) {
-      case 'snapshot':
-        this.#view.snapshot(message.records);
+      case 'snapshot': {
+        const own = this.#view.snapshot(message.records, this.#index);
+        if (own && this.#rewound > this.#outbox.base) {
+          const entries = [...own.state.entries()].map(({ key, value }) => [key, value] as const);
+          this.#rebase(this.#rewound, entries);
+        }
+        // Only now everything is as it is: what the relay knew better, too.
+        this.#waiters.open();
         return;
+      }
       case 'producer':
         this.#view.producer(message);
         return;
       case 'events-down':
-        for (const event of message.events) this.#show(event);
+        for (const event of message.events) {
+          if (event.producer === this.#index) this.#showOwn(event);
+          else this.#show(this.#view.apply(event));
+        }
         this.#view.advanceTo(message.upTo);
         this.#acks(message.acks);
         return;
@@ -262,7 +289,8 @@ class LiveSession implements Session {
         return;
       case 'notice': {
         const error = new GametapeError(message.code, message.message);
-        if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
+        if (message.rewind !== undefined) this.#rewinds.refused(message.rewind, error);
+        else if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
         return;
       }
       case 'ending':
@@ -278,9 +306,37 @@ class LiveSession implements Session {
     }
   }
 
-  #show(event: Parameters<RoomView['apply']>[0]): void {
-    const { event: live } = this.#view.apply(event);
+  /** What the relay made of this player: it is taken over before anybody hears of it (T8). */
+  #showOwn(event: EventDown): void {
+    const own = { index: this.#index, player: this.player, instance: this.#instance };
+    const body = this.#view.readOwn(event, own);
+    if (body.change?.form === 'keyframe') this.#rebase(event.seq, body.change.entries);
+    if (body.event?.type === EventType.SPEED_CHANGE) this.#followClock(body.event.data.speed !== 0);
+    this.#show(this.#view.showOwn(event, this.player, body.event, () => this.state));
+  }
+
+  #rebase(seq: number, entries: Iterable<readonly [key: string, value: Json]>): void {
+    this.#outbox.rebase(seq);
+    const stamp = this.#stamp();
+    this.#producer.rebase(entries, stamp);
+    if (this.#producer.hasPending) this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
+  }
+
+  #followClock(follow: boolean): void {
+    const stamp = this.#stamp();
+    this.#producer.followClock(follow, stamp);
+    if (this.#producer.hasPending) this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
+  }
+
+  #askToRewind(name: string): boolean {
+    if (this.#connection.status !== 'live') return false;
+    this.#connection.send({ kind: 'rewind', name });
+    return true;
+  }
+
+  #show({ event: live }: Shown): void {
     if (!live) return;
+    if (live.type === EventType.REWIND) this.#rewinds.happened(live.data.name);
     this.#emitter.emit('event', live);
     const { type } = live;
     if (type === 'player_join' || type === 'player_leave' || type === 'player_message' || type === 'rewind') {
@@ -330,7 +386,10 @@ class LiveSession implements Session {
   }
 
   #connectionStatus(status: ConnectionStatus): void {
-    if (status === 'live') this.#outbox.send();
+    if (status === 'live') {
+      this.#outbox.send();
+      this.#rewinds.sendAll();
+    } else this.#rewinds.lost();
     this.#emitter.emit('status', this.status);
   }
 
@@ -339,6 +398,7 @@ class LiveSession implements Session {
     this.#closed =
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
     this.#waiters.close(this.#closed);
+    this.#rewinds.close(this.#closed);
     if (error && !this.#summary) this.#emitter.emit('error', error);
   }
 

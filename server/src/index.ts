@@ -3,6 +3,7 @@ export { FileJournal, type FileJournalOptions } from './journal/file-journal.ts'
 export { type Files, NODE_FILES, type WritableFile } from './journal/files.ts';
 export type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal/journal.ts';
 export { MemoryJournal } from './journal/memory-journal.ts';
+export { RedisJournal, type RedisJournalOptions } from './journal/redis-journal.ts';
 export type { Logger } from './log.ts';
 export { NODE_COMPRESSION } from './node-compression.ts';
 export { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';

@@ -7,6 +7,14 @@ export interface RelayOptions {
   readonly host: string;
   /** Directory of journal and recordings. Undefined keeps the journal in memory and the recordings in a temporary directory: nothing survives the relay. @default undefined */
   readonly dataDir: string | undefined;
+  /** URL of a Redis that has the journal, which several relays may share: `redis://`, `rediss://`, `redis+sentinel://`. Recordings still go to `dataDir`. @default undefined */
+  readonly redis: string | undefined;
+  /** Records into a Redis although its settings may lose what it has acknowledged. @default false */
+  readonly redisAcceptLoss: boolean;
+  /** A relay that Redis has not heard of for this long loses its rooms to the one that asks for them, in milliseconds. @default 10000 */
+  readonly leaseMs: number;
+  /** `RECORDING#CHECKPOINT`: the next session in the room of that recording starts with the states there. @default undefined */
+  readonly from: string | undefined;
   /** Files that a finished recording becomes. @default 'binary' */
   readonly format: 'binary' | 'gzip' | 'both';
   /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop (W7). @default 16 */
@@ -43,6 +51,10 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   port: 7600,
   host: '127.0.0.1',
   dataDir: undefined,
+  redis: undefined,
+  redisAcceptLoss: false,
+  leaseMs: 10_000,
+  from: undefined,
   format: 'binary',
   flushMs: 16,
   syncIntervalMs: 20,

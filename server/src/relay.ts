@@ -9,12 +9,16 @@ import { viewerDirectory } from '@gametape/viewer';
 import { builtViewer } from './http/built-viewer.ts';
 import { httpApi } from './http/http-api.ts';
 import { httpServer } from './http/http-server.ts';
+import type { JournalDamage } from './journal/damage.ts';
 import { FileJournal } from './journal/file-journal.ts';
 import type { Journal } from './journal/journal.ts';
 import { MemoryJournal } from './journal/memory-journal.ts';
+import { RedisJournal } from './journal/redis-journal.ts';
+import { relayIdOf } from './journal/relay-id.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+import { checkpointOrigin } from './recording/checkpoint-origin.ts';
 import { finalize } from './recording/finalize.ts';
 import { RecordingStore } from './recording/recording-store.ts';
 import { RoomDirectory } from './room/room-directory.ts';
@@ -43,12 +47,10 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   // Before anything is opened that would have to be closed again.
   const viewer = options.viewer ? builtViewer(viewerDirectory) : undefined;
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
-  const journal =
-    options.dataDir === undefined
-      ? new MemoryJournal(NODE_COMPRESSION)
-      : await openFileJournal(options.dataDir, options, log);
-  const store = await RecordingStore.open(options.dataDir ?? (temporary as string));
-  const directory = new RoomDirectory({
+  const dataDir = options.dataDir ?? (temporary as string);
+  const store = await RecordingStore.open(dataDir);
+  const journal = await openJournal(options, dataDir, log, (room, error) => directory.lose(room, error));
+  const directory: RoomDirectory = new RoomDirectory({
     options,
     journal,
     compression: NODE_COMPRESSION,
@@ -56,11 +58,15 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     randomBytes,
     finish: (room, end) => finishRecording({ journal, store, options, log }, room, end),
     finished: (recordingId) => finishedSummary(store, recordingId),
+    origin: (from) => checkpointOrigin(store, from),
   });
   await directory.recover();
+  if (options.from !== undefined) await directory.startFrom(options.from);
+  // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
+  const takingOver = options.redis === undefined ? undefined : setInterval(() => directory.recover(), options.leaseMs);
   const transport = new WsTransport();
   const server = httpServer({
-    api: httpApi(directory, store),
+    api: httpApi({ directory, store, journal }),
     recordingsDirectory: store.directory,
     viewerDirectory: viewer,
   });
@@ -69,22 +75,25 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }),
   );
   transport.attach(server, (peer) => sessions.open(peer));
-  const address = await listen(server, options);
-  log.info({ ...address, durability: journal.durability }, 'listening');
-  return {
-    url: `http://${address.host}`,
-    wsUrl: `ws://${address.host}`,
-    close: async () => {
-      sessions.close();
-      await directory.close();
-      await transport.close();
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await journal.close();
-      if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
-      log.info({}, 'stopped');
-    },
+  const close = async () => {
+    clearInterval(takingOver);
+    sessions.close();
+    await directory.close();
+    await transport.close();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+    await journal.close();
+    if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
+    log.info({}, 'stopped');
   };
+  try {
+    const address = await listen(server, options);
+    log.info({ ...address, durability: journal.durability }, 'listening');
+    return { url: `http://${address.host}`, wsUrl: `ws://${address.host}`, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }
 
 function completeOptions(partial: Partial<RelayOptions>): RelayOptions {
@@ -95,12 +104,28 @@ function completeOptions(partial: Partial<RelayOptions>): RelayOptions {
   return { ...DEFAULT_RELAY_OPTIONS, ...Object.fromEntries(given) };
 }
 
-function openFileJournal(dataDir: string, { syncIntervalMs }: RelayOptions, log: Logger): Promise<FileJournal> {
-  return FileJournal.open(dataDir, {
-    compression: NODE_COMPRESSION,
-    syncIntervalMs,
-    onDamage: (damage) => log.error({ ...damage }, 'journal damaged'),
-  });
+async function openJournal(
+  { dataDir: given, redis, redisAcceptLoss, leaseMs, syncIntervalMs }: RelayOptions,
+  dataDir: string,
+  log: Logger,
+  onLost: (room: string, error: GametapeError) => void,
+): Promise<Journal> {
+  const onDamage = (damage: JournalDamage) => log.error({ ...damage }, 'journal damaged');
+  const common = { compression: NODE_COMPRESSION, onDamage };
+  if (redis !== undefined) {
+    const own = { relayId: await relayIdOf(dataDir), spoolDirectory: join(dataDir, 'spool') };
+    return await RedisJournal.open({
+      ...common,
+      ...own,
+      url: redis,
+      acceptsLoss: redisAcceptLoss,
+      leaseMs,
+      log,
+      onLost,
+    });
+  }
+  if (given === undefined) return new MemoryJournal(NODE_COMPRESSION);
+  return await FileJournal.open(dataDir, { ...common, syncIntervalMs });
 }
 
 /** Puts everything a room left into its finished files, and lets go of its journal only then. */
@@ -111,7 +136,8 @@ async function finishRecording(
 ): Promise<SessionSummary> {
   const target = store.path(recordingId);
   const { format: formats } = options;
-  const summary = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
   await journal.discard(recordingId);
   log.info(
     { room, recordingId, events: summary.events, complete: summary.complete, path: target },

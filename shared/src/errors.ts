@@ -18,7 +18,11 @@ export const ERROR_HINTS = {
   NAME_TAKEN: 'Choose another name.',
   NOT_FOUND: 'Check the name.',
   ROOM_ENDED: 'Connect to another room; this one is recorded already.',
+  ROOM_ELSEWHERE:
+    'Connect to the relay that has the room; when that one is gone, try again after its lease has run out.',
   ROOM_FULL: 'Try another room, or raise the limit of the relay.',
+  ROOM_QUARANTINED:
+    'A fault of the relay closed this room alone, and its journal is kept: start the relay again to go on.',
   SUPERSEDED: 'The same player has connected again; use that connection.',
   SESSION_CLOSED: 'Connect again.',
   UNREACHABLE: 'Check the address, and that the relay is running.',

@@ -1,5 +1,5 @@
 export { BodyEncoder } from './body/body-encoder.ts';
-export { type BodyContext, decodeBody, hasEvent } from './body/decode-body.ts';
+export { type BodyContext, decodeBody, decodeEvent, hasEvent, hasKeyframe } from './body/decode-body.ts';
 export { type EncodeBodyOptions, encodeBody } from './body/encode-body.ts';
 export { ProducerContext } from './body/producer-context.ts';
 export { Vocabulary } from './body/vocabulary.ts';
@@ -97,10 +97,12 @@ export {
   type Redaction,
   readProducer,
   readRecords,
+  type StartedFrom,
   type UnknownRecord,
   writeProducer,
   writeRecord,
 } from './recording/records.ts';
+export { type CheckpointPlace, type RoomProducer, type RoomRecord, roomOf } from './recording/room-record.ts';
 export { type DiffBase, diff, diffKey } from './state/diff.ts';
 export { LiveState, type StateEntry } from './state/live-state.ts';
 export { diffText } from './state/text-diff.ts';

@@ -35,6 +35,10 @@ export const LIMITS = {
   producers: 8_192,
   /** Named checkpoints of one recording. */
   checkpoints: 8_192,
+  /** Size of the names of all checkpoints of a room together, in UTF-16 code units: a sealed block opens with them. */
+  checkpointUnits: 256 * 1024,
+  /** Epochs of a room whose ends are remembered: clients with a position of an earlier one join afresh. */
+  epochEnds: 64,
   /** Gaps that one recording states. */
   gaps: 16_000,
   /** Pauses of one recording; time goes on through later ones. */

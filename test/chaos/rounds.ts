@@ -18,6 +18,8 @@ const RETURN_LIMIT_MS = 20_000;
 export interface ChaosOptions {
   readonly rounds: number;
   readonly seed: number;
+  /** More options of the relay. */
+  readonly args?: readonly string[];
   readonly say?: (line: string) => void;
 }
 
@@ -35,10 +37,10 @@ export interface RoomOutcome {
  * Kills the real relay at seeded random moments while players of two rooms type as fast as they can, starts it again, lets
  * everybody come back by themselves, and ends the rooms.
  */
-export async function runRounds({ rounds, seed, say = () => {} }: ChaosOptions): Promise<RoomOutcome[]> {
+export async function runRounds({ rounds, seed, args = [], say = () => {} }: ChaosOptions): Promise<RoomOutcome[]> {
   const random = seededRandom(seed);
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-chaos-'));
-  const relay = await RelayProcess.start(dataDir);
+  const relay = await RelayProcess.start(dataDir, args);
   const typists: Typist[] = [];
   try {
     const haunted = roomNames().at(-1) as string;

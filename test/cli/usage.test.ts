@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { gametape } from './gametape.ts';
 
 const VERBS = [
-  ...['dev', 'serve', 'bots', 'info', 'verify', 'cat', 'state', 'stats', 'diff'],
+  ...['dev', 'serve', 'rooms', 'bots', 'info', 'verify', 'cat', 'state', 'stats', 'diff'],
   ...['convert', 'cut', 'merge', 'redact'],
 ];
 
@@ -48,7 +48,7 @@ describe('the command line', () => {
   });
 
   test.each([
-    [['serve', '--redis', 'redis://127.0.0.1'], '--redis is not available yet'],
+    [['serve', '--config', 'gametape.yaml'], '--config is not available yet'],
     [['serve', '--transport', 'uws'], '--transport uws is not available yet'],
     [['serve', '--port', '70000'], 'Expected a port'],
     [['serve', '--format', 'zip'], 'Allowed choices are binary, gzip, both'],

@@ -17,7 +17,7 @@ export interface JournalUnderTest {
 export function describeJournal({ name, survivesRestart, place, open }: JournalUnderTest): void {
   describe(`the ${name} journal`, () => {
     test('[J1] an append is accepted, then stable', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const order: string[] = [];
       const { accepted, stable } = journal.append(recordingId(1), plainBlock(1, 1), 1);
       await Promise.all([accepted.then(() => order.push('accepted')), stable.then(() => order.push('stable'))]);
@@ -26,7 +26,7 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[J1] appended blocks come back whole and in order, each recording on its own', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const appended = [1, 2, 3, 4].flatMap((seq) => [1, 2].map((id) => ({ id, seq, block: plainBlock(id, seq) })));
       await Promise.all(appended.map(({ id, seq, block }) => journal.append(recordingId(id), block, seq).stable));
       for (const id of [1, 2]) {
@@ -46,7 +46,7 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[J3] recovery gives the sealed blocks, then what was appended after them', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       for (const seq of [1, 2, 3]) await journal.append(recordingId(1), plainBlock(1, seq), seq).accepted;
       await journal.seal(recordingId(1), plainBlock(1, 1, 2), 2);
       await journal.append(recordingId(1), plainBlock(1, 4), 4).accepted;
@@ -54,8 +54,29 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
       await journal.close();
     });
 
+    test('[J3] recovery may start from the newest sealed block that is good enough', async () => {
+      const journal = await opened(open(await place()));
+      const session = typedSession({ players: 1, events: 20 });
+      const { blocks } = sealedBlocks(session, arrive(session.entries[0] ?? []), 4);
+      for (const { bytes, lastSeq } of blocks) await journal.seal(session.meta.recordingId, bytes, lastSeq);
+      await journal.append(session.meta.recordingId, plainBlock(1, 21), 21).accepted;
+      const asked: number[] = [];
+      const found: RecoveredBlock[] = [];
+      const isStart = ({ header }: RecoveredBlock) => {
+        asked.push(header.firstSeq);
+        return header.firstSeq <= 10;
+      };
+      for await (const block of journal.recover(session.meta.recordingId, isStart)) found.push(block);
+      expect(asked).toEqual([17, 13, 9]);
+      expect(outline(found)).toEqual(['sealed 9-12', 'sealed 13-16', 'sealed 17-20', '21-21']);
+      const all: RecoveredBlock[] = [];
+      for await (const block of journal.recover(session.meta.recordingId, () => false)) all.push(block);
+      expect(outline(all)).toHaveLength(6);
+      await journal.close();
+    });
+
     test('[J4] a block without entries stays until a later entry is sealed', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       await journal.append(recordingId(1), plainBlock(1, 1), 1).accepted;
       await journal.append(recordingId(1), recordBlock(1, 'late'), 1).accepted;
       await journal.seal(recordingId(1), plainBlock(1, 1), 1);
@@ -67,17 +88,17 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[J4] what is appended while a seal is on its way is not let go of', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
       const sealing = journal.seal(recordingId(1), plainBlock(1, 1), 1);
       await journal.append(recordingId(1), plainBlock(1, 2), 2).accepted;
-      await sealing;
+      await (await sealing).stable;
       expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-1', '2-2']);
       await journal.close();
     });
 
     test('[R1] the sealed blocks are a recording that a reader opens', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const session = typedSession({ players: 1, events: 20 });
       const { blocks } = sealedBlocks(session, arrive(session.entries[0] ?? []), 8);
       for (const { bytes, lastSeq } of blocks) await journal.seal(session.meta.recordingId, bytes, lastSeq);
@@ -90,14 +111,14 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('a recording of which nothing is sealed has no sealed blocks', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
       await expect(journal.sealed(recordingId(1))).rejects.toSatisfy((error) => isGametapeError(error, 'NOT_FOUND'));
       await journal.close();
     });
 
     test('a discarded recording is forgotten, and others are not', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       for (const id of [1, 2]) await journal.append(recordingId(id), plainBlock(id, 1), 1).accepted;
       await journal.seal(recordingId(1), plainBlock(1, 1), 1);
       await journal.discard(recordingId(1));
@@ -107,7 +128,7 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[S1] only a recording id becomes part of a path', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const bad = (error: unknown) => isGametapeError(error, 'BAD_ID');
       expect(() => journal.append('../x', plainBlock(1, 1), 1)).toThrow(expect.toSatisfy(bad));
       await expect(journal.seal('../x', plainBlock(1, 1), 1)).rejects.toSatisfy(bad);
@@ -115,7 +136,7 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     });
 
     test('[J7] close makes everything stable, and nothing is taken afterwards', async () => {
-      const journal = await open(await place());
+      const journal = await opened(open(await place()));
       const { stable } = journal.append(recordingId(1), plainBlock(1, 1), 1);
       await journal.close();
       await stable;
@@ -129,12 +150,12 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
     describe.skipIf(!survivesRestart)('after a restart (skipped where nothing survives one)', () => {
       test('[J4] everything accepted is there once, although nothing was closed', async () => {
         const where = await place();
-        const before = await open(where);
+        const before = await opened(open(where));
         for (const seq of [1, 2, 3, 4]) await before.append(recordingId(1), plainBlock(1, seq), seq).accepted;
         await before.append(recordingId(2), plainBlock(2, 1), 1).accepted;
         await before.seal(recordingId(1), plainBlock(1, 1, 2), 2);
         const after = await open(where);
-        expect(await after.unfinished()).toEqual([recordingId(1), recordingId(2)]);
+        expect(await taken(after)).toEqual([recordingId(1), recordingId(2)]);
         expect(outline(await recovered(after, 1))).toEqual(['sealed 1-2', '3-3', '4-4']);
         expect(outline(await recovered(after, 2))).toEqual(['1-1']);
         await after.close();
@@ -144,42 +165,60 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
       test('[J4] the same recording goes on, over many restarts', async () => {
         const where = await place();
         for (let seq = 1; seq <= 5; seq++) {
-          const journal = await open(where);
+          const journal = await opened(open(where));
           await journal.append(recordingId(1), plainBlock(1, seq), seq).stable;
           if (seq === 3) await journal.seal(recordingId(1), plainBlock(1, 1, 3), 3);
           await journal.close();
         }
-        const journal = await open(where);
+        const journal = await opened(open(where));
         expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-3', '4-4', '5-5']);
         await journal.close();
       });
 
       test('a discarded recording does not come back, although the log still holds blocks of it', async () => {
         const where = await place();
-        const before = await open(where);
+        const before = await opened(open(where));
         for (const id of [1, 2]) await before.append(recordingId(id), plainBlock(id, 1), 1).stable;
         await before.discard(recordingId(1));
         await before.close();
         const after = await open(where);
-        expect(await after.unfinished()).toEqual([recordingId(2)]);
+        expect(await taken(after)).toEqual([recordingId(2)]);
         expect(await recovered(after, 1)).toEqual([]);
         await after.close();
       });
 
       test('a recording is unfinished until it is discarded', async () => {
         const where = await place();
-        const before = await open(where);
+        const before = await opened(open(where));
         await before.seal(recordingId(1), plainBlock(1, 1), 1);
-        expect(await before.unfinished()).toEqual([]);
+        expect(await taken(before)).toEqual([]);
         await before.close();
         const after = await open(where);
-        expect(await after.unfinished()).toEqual([recordingId(1)]);
+        expect(await taken(after)).toEqual([recordingId(1)]);
+        expect(await taken(after)).toEqual([]);
         await after.discard(recordingId(1));
-        expect(await after.unfinished()).toEqual([]);
         await after.close();
+        const last = await open(where);
+        expect(await taken(last)).toEqual([]);
+        await last.close();
       });
     });
   });
+}
+
+/** The journal, which owns the rooms that these tests write to. */
+async function opened(opening: Promise<Journal>): Promise<Journal> {
+  const journal = await opening;
+  for (const id of [1, 2]) {
+    await journal.claim(`room-${id}`);
+    journal.begin(`room-${id}`, recordingId(id));
+  }
+  return journal;
+}
+
+/** What it takes over of those who were before it. */
+async function taken(journal: Journal): Promise<string[]> {
+  return (await journal.takeOver()).flatMap(({ unfinished }) => unfinished).sort();
 }
 
 /** All that recovery gives, as one list. */

@@ -1,5 +1,7 @@
 import { FileJournal, MemoryJournal, NODE_COMPRESSION } from '@gametape/server';
-import { expect } from 'vitest';
+import { describe, expect } from 'vitest';
+import { openRedisJournal } from '../support/redis-journal.ts';
+import { hasRedis, RedisServer } from '../support/redis-server.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { describeJournal } from './journal-contract.ts';
 
@@ -15,6 +17,15 @@ describeJournal({
   survivesRestart: true,
   place: tempDir,
   open: (directory) => FileJournal.open(directory, { compression: NODE_COMPRESSION, onDamage: expectNone }),
+});
+
+describe.skipIf(!hasRedis)('with a Redis', () => {
+  describeJournal({
+    name: 'Redis',
+    survivesRestart: true,
+    place: async () => (await RedisServer.start()).url,
+    open: (url) => openRedisJournal(url, { relayId: 'contract', onDamage: expectNone }),
+  });
 });
 
 function expectNone(damage: unknown): void {

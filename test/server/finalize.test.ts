@@ -5,7 +5,14 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { gunzipSync } from 'node:zlib';
-import { type FinalizeJob, finalize, NODE_COMPRESSION, RecordingStore, timelineOrder } from '@gametape/server';
+import {
+  type FinalizeJob,
+  finalize,
+  NODE_COMPRESSION,
+  RecordingStore,
+  timelineOrder,
+  verifyRecording,
+} from '@gametape/server';
 import {
   BytesSource,
   FILE_HEADER_BYTES,
@@ -140,7 +147,7 @@ describe('finalize', () => {
     expect(twice.bytes.equals(once.bytes)).toBe(true);
   });
 
-  test('[R3] a torn tail is left out, damage in the middle is refused and the sealed file left alone', async () => {
+  test('[J6] a torn tail is left out; damage in the middle is set aside and stated, and the sealed file left alone', async () => {
     const session = typedSession({ players: 2, events: 30 });
     const { blocks } = sealedBlocks(session, arrive(byTime(session.entries.flat())), 16);
     const whole = await unfinishedFile(blocks);
@@ -151,9 +158,17 @@ describe('finalize', () => {
     damaged[second + 200] = (damaged[second + 200] as number) ^ 1;
     const path = join(await tempDir(), 'sealed.lmsp');
     await writeFile(path, damaged);
-    await expect(finalize(job({ kind: 'file', path }, await target()))).rejects.toSatisfy((error) => {
-      return isGametapeError(error, 'DAMAGED') && (error as Error).message.includes(`block at byte ${second}`);
-    });
+    const finished = await target();
+    const { summary, damage } = await finalize(job({ kind: 'file', path }, finished));
+    const length = blocks[1]?.bytes.length ?? 0;
+    expect(damage).toMatchObject([{ path, offset: second, length }]);
+    expect(await readFile(damage[0]?.copyPath ?? '')).toEqual(Buffer.from(damaged.subarray(second, second + length)));
+    expect(summary.complete).toBe(false);
+    expect(summary.players.map(({ received, gaps }) => [received, gaps])).toEqual([
+      [22, [[9, 16]]],
+      [22, [[9, 16]]],
+    ]);
+    expect((await verifyRecording(new BytesSource(await readFile(finished)))).problems).toEqual([]);
     expect((await readFile(path)).equals(damaged)).toBe(true);
   });
 
@@ -203,7 +218,7 @@ describe('finalize', () => {
       Array.from({ length: 6 }, async () => job({ kind: 'bytes', bytes }, await target())),
     );
     const summaries = await Promise.all(jobs.map((each) => finalize(each)));
-    expect(summaries.map(({ events }) => events)).toEqual([5, 5, 5, 5, 5, 5]);
+    expect(summaries.map(({ summary }) => summary.events)).toEqual([5, 5, 5, 5, 5, 5]);
   });
 });
 
@@ -253,7 +268,7 @@ async function finished(session: TypedSession, arrived: readonly TimelineEntry[]
 async function run(sealed: Uint8Array, expected: FinalizeJob['end']['expected'] = []) {
   const path = await target();
   const base = job({ kind: 'bytes', bytes: sealed }, path);
-  const summary = await finalize({ ...base, end: { ...base.end, expected } });
+  const { summary } = await finalize({ ...base, end: { ...base.end, expected } });
   return { summary, bytes: await readFile(path) };
 }
 

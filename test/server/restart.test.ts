@@ -121,6 +121,21 @@ describe('a relay that comes back', () => {
     ]);
   });
 
+  test('[J4] a room that nobody returns to is finished after its grace period', async () => {
+    const relay = await TestRelay.start({ dropGraceMs: 50, idleFinishMs: 50 });
+    const client = await RawClient.join(relay.wsUrl);
+    client.events(1, ['one']);
+    await client.stable(1);
+    const { recordingId } = client.welcome;
+    await relay.stop();
+    await relay.restart();
+    await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId}`)).ok, 10_000);
+    const { own, summary } = await relay.recording(recordingId);
+    expect(own.map(({ data }) => data.message)).toEqual(['one']);
+    expect(summary.players).toEqual([{ id: 'raw', events: 3, expected: null, received: 1, gaps: [] }]);
+    expect(await relay.room('arena')).toBeUndefined();
+  });
+
   test('[W3] a promise of a checkpoint is kept although its ack was lost', async () => {
     const relay = await TestRelay.start({ flushMs: 0 });
     const session = await join(relay, 'a');

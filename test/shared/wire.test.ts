@@ -56,6 +56,7 @@ const UP: { [K in UpMessage['kind']]: fc.Arbitrary<Extract<UpMessage, { kind: K 
       kind: kind('events-up'),
       firstPseq: count.map((pseq) => Math.max(1, pseq)),
       shown: count,
+      base: count,
       events: fc.array(fc.record({ stampDelta: micros, body }), { maxLength: 4 }),
     },
     { requiredKeys: ['kind', 'firstPseq', 'events'] },
@@ -66,6 +67,7 @@ const UP: { [K in UpMessage['kind']]: fc.Arbitrary<Extract<UpMessage, { kind: K 
   leave: fc.record({ kind: kind('leave'), lastPseq: count }),
   end: fc.record({ kind: kind('end'), lastPseq: count, outcome: anyData }),
   final: fc.record({ kind: kind('final'), lastPseq: count }),
+  rewind: fc.record({ kind: kind('rewind'), name: anyText() }),
   chunk: fc.record({ kind: kind('chunk'), last: fc.boolean(), bytes: body }),
 };
 
@@ -184,7 +186,7 @@ describe('messages', () => {
     for (const arbitrary of Object.values<fc.Arbitrary<UpMessage>>(UP)) {
       const [message] = fc.sample(arbitrary, 1) as [UpMessage];
       const bytes = encodeMessage(message);
-      expect((bytes[0] ?? 0) & (message.kind === 'events-up' ? ~3 : ~0)).toBe(MessageByte[message.kind]);
+      expect((bytes[0] ?? 0) & (message.kind === 'events-up' ? ~7 : ~0)).toBe(MessageByte[message.kind]);
       if (bytes[0] !== chunk) expect(codeOf(() => decodeDownMessage(bytes))).toBe('BAD_MESSAGE');
     }
     for (const arbitrary of Object.values<fc.Arbitrary<DownMessage>>(DOWN)) {

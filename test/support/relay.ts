@@ -39,7 +39,7 @@ export class TestRelay {
   }
 
   static async start(options: Partial<RelayOptions> = {}): Promise<TestRelay> {
-    const dataDir = await tempDir();
+    const { dataDir = await tempDir() } = options;
     const relay = await startRelay({ ...QUICK, dataDir, ...options });
     const started = new TestRelay(dataDir, options, relay);
     onTestFinished(() => started.stop());
@@ -141,12 +141,16 @@ export class RelayProcess {
   #child: ChildProcess | undefined;
   #stderr = '';
 
-  private constructor(dataDir: string) {
+  readonly #args: readonly string[];
+
+  private constructor(dataDir: string, args: readonly string[]) {
     this.dataDir = dataDir;
+    this.#args = args;
   }
 
-  static async start(dataDir: string): Promise<RelayProcess> {
-    const relay = new RelayProcess(dataDir);
+  /** `args` are more options of `gametape serve`. */
+  static async start(dataDir: string, args: readonly string[] = []): Promise<RelayProcess> {
+    const relay = new RelayProcess(dataDir, args);
     await relay.start();
     return relay;
   }
@@ -165,7 +169,7 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    const args = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json'];
+    const args = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -178,6 +182,10 @@ export class RelayProcess {
     });
     const { ws } = JSON.parse(await within('the relay to listen', listening, 10_000)) as { ws: string };
     this.#port = Number(new URL(ws).port);
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(name);
   }
 
   /** kill -9. Resolves when the process is gone. */

@@ -46,8 +46,9 @@ export class TestProducer {
     return writer.take();
   }
 
-  /** A change that the relay made of its own accord. */
-  adopt(change: StateChange, stamp: number): void {
+  /** A keyframe that the relay made of its own accord: the vocabulary starts over with it (T8). */
+  adopt(change: StateChange & { form: 'keyframe' }, stamp: number): void {
+    this.vocabulary.reset({ templates: 0, names: 0 });
     this.state.apply(change, stamp);
   }
 

@@ -297,6 +297,8 @@ class Recording:
                     if entry["pseq"] > producer.pseq + 1:
                         producer.lose()
                     producer.pseq, producer.stamp = entry["pseq"], entry["stamp"]
+                elif entry["body"][0] & 3 == 2:
+                    producer.lose()
                 yield block, entry, producer.body(entry["body"], producer.stamp), producers
 
     def compare(self, producers, keyframes, block):

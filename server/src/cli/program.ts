@@ -10,6 +10,7 @@ import { addInfo } from './info.ts';
 import { addMerge } from './merge.ts';
 import { addRecover } from './recover.ts';
 import { addRedact } from './redact.ts';
+import { addRooms } from './rooms.ts';
 import { addServe } from './serve.ts';
 import { addState } from './state.ts';
 import { addStats } from './stats.ts';
@@ -38,7 +39,7 @@ export function makeProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   for (const add of [
-    ...[addDev, addServe, addBots, addInfo, addVerify, addRecover, addCat, addState, addStats, addDiff],
+    ...[addDev, addServe, addRooms, addBots, addInfo, addVerify, addRecover, addCat, addState, addStats, addDiff],
     ...[addConvert, addCut, addMerge, addRedact],
   ])
     add(program);

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from '../options.ts';
-import { parsePort } from './arguments.ts';
+import { parsePort, parseSeconds } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { interruptedExitCode, interruption } from './interruption.ts';
 import { paint, printLine, say } from './terminal.ts';
@@ -11,6 +11,8 @@ const EXAMPLES = `
 Examples:
   gametape serve
   gametape serve --port 8080 --data /var/lib/gametape --format both
+  gametape serve --redis redis://127.0.0.1:6379 --data /var/lib/gametape
+  gametape serve --from 01HF7YAT01040G2081040G2081#before_boss   its room goes on from that checkpoint
   gametape serve --port 0 --json        any free port; says which on stdout once it is ready
 
 SIGINT and SIGTERM make everything stable, tell the clients to come back, and stop the relay.`;
@@ -23,7 +25,10 @@ interface ServeOptions {
   readonly data: string;
   readonly format: RelayOptions['format'];
   readonly transport: 'ws' | 'uws' | 'auto';
+  readonly from?: string;
   readonly redis?: string;
+  readonly redisAcceptLoss?: true;
+  readonly lease: number;
   readonly config?: string;
   readonly insecure?: true;
   readonly viewer: boolean;
@@ -31,7 +36,7 @@ interface ServeOptions {
 }
 
 export function addServe(program: Command): void {
-  const { port, host, format } = DEFAULT_RELAY_OPTIONS;
+  const { port, host, format, leaseMs } = DEFAULT_RELAY_OPTIONS;
   program
     .command('serve')
     .summary('run a relay')
@@ -47,7 +52,15 @@ export function addServe(program: Command): void {
     .addOption(
       new Option('--transport <name>', 'WebSocket implementation').choices(['ws', 'uws', 'auto']).default('auto'),
     )
-    .option('--redis <url>', `journal in Redis ${NOT_YET}`)
+    .option('--redis <url>', 'journal in Redis, which several relays may share; recordings still go to --data')
+    .option('--redis-accept-loss', 'record although the settings of Redis may lose what it has acknowledged')
+    .option(
+      '--lease <seconds>',
+      'with --redis: how long a relay that is silent keeps its rooms',
+      parseSeconds,
+      leaseMs / 1_000,
+    )
+    .option('--from <recording#checkpoint>', 'start the next session in the room of a finished recording from there')
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
     .option('--no-viewer', 'without the viewer under /')
@@ -59,13 +72,14 @@ export function addServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   refuseWhatIsMissing(options);
   checkHost(options);
-  const { port, host, format, viewer, json } = options;
+  const { port, host, format, viewer, json, redis, redisAcceptLoss, from } = options;
+  const leaseMs = options.lease * 1_000;
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, viewer, log });
+  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs, from });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(
@@ -76,9 +90,8 @@ async function serve(options: ServeOptions): Promise<void> {
   process.exitCode = interruptedExitCode();
 }
 
-function refuseWhatIsMissing({ redis, transport, config }: ServeOptions): void {
+function refuseWhatIsMissing({ transport, config }: ServeOptions): void {
   const missing = [
-    [redis !== undefined, '--redis', 'Leave it out: the journal is kept in files under --data.'],
     [transport === 'uws', '--transport uws', 'Use --transport ws.'],
     [config !== undefined, '--config', 'Pass the options themselves.'],
   ] as const;

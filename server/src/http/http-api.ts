@@ -1,28 +1,49 @@
 import { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError } from '@gametape/shared';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import type { Journal } from '../journal/journal.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
+import { describeRoom } from './describe-room.ts';
+import { roomCommands, roomStarts } from './room-commands.ts';
 
 /** Listing reads one index a recording: more than this are asked for by id. */
 const MAX_LISTED = 500;
 
-const STATUS: Partial<Record<ErrorCode, 400 | 404 | 410>> = { BAD_ID: 400, NOT_FOUND: 404, ROOM_ENDED: 410 };
+const STATUS: Partial<Record<ErrorCode, 400 | 403 | 404 | 409 | 410 | 413 | 503>> = {
+  BAD_ID: 400,
+  BAD_MESSAGE: 400,
+  BAD_EVENT: 400,
+  NOT_ALLOWED: 403,
+  NOT_FOUND: 404,
+  NAME_TAKEN: 409,
+  ROOM_ENDED: 410,
+  LIMIT_EXCEEDED: 413,
+  JOURNAL_FAILED: 503,
+};
+
+export interface HttpApiOptions {
+  readonly directory: RoomDirectory;
+  readonly store: RecordingStore;
+  readonly journal: Journal;
+}
 
 /** The routes under `/v1` and the health checks. Errors are `{error: {code, message, hint}}`. */
-export function httpApi(directory: RoomDirectory, store: RecordingStore): Hono {
+export function httpApi({ directory, store, journal }: HttpApiOptions): Hono {
   const api = new Hono();
   api.use('*', cors());
   api.get('/livez', (context) => context.text('ok'));
-  api.get('/readyz', (context) => readiness(context, directory));
+  api.get('/readyz', (context) => readiness(context, directory, journal));
   api.get('/v1/rooms', (context) => context.json({ rooms: [...directory.rooms].map(describeRoom) }));
+  api.route('/v1/rooms', roomStarts(directory));
   api.get('/v1/rooms/:room', (context) => {
-    const name = context.req.param('room');
-    const live = directory.room(name);
-    if (!live) throw new GametapeError('NOT_FOUND', `room ${JSON.stringify(name)}: nobody plays there`);
-    return context.json(describeRoom(live));
+    return context.json(describeRoom(liveRoom(directory, context.req.param('room'))));
   });
+  api.route(
+    '/v1/rooms/:room',
+    roomCommands((context) => liveRoom(directory, context.req.param('room') ?? '')),
+  );
   api.get('/v1/recordings', async (context) => {
     const newest = [...(await store.list())].reverse().slice(0, MAX_LISTED);
     const recordings = await Promise.all(newest.map((id) => listed(store, id)));
@@ -37,25 +58,20 @@ export function httpApi(directory: RoomDirectory, store: RecordingStore): Hono {
   return api;
 }
 
-/** Red while a room cannot record (J5). */
-function readiness(context: Context, directory: RoomDirectory): Response {
-  const failed = [...directory.rooms].filter(({ room }) => room.failure);
-  if (failed.length === 0) return context.text('ok');
-  return context.json({ rooms: failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message })) }, 503);
+function liveRoom(directory: RoomDirectory, name: string): LiveRoom {
+  const live = directory.room(name);
+  if (!live) throw new GametapeError('NOT_FOUND', `room ${JSON.stringify(name)}: nobody plays there`);
+  return live;
 }
 
-function describeRoom({ room, membership }: LiveRoom): object {
-  return {
-    room: room.name,
-    recordingId: room.recordingId,
-    profile: room.profile.name,
-    players: membership.players,
-    spectators: room.spectators.size,
-    events: room.events,
-    checkpoints: [...room.checkpoints.keys()],
-    durationS: room.playClock.playTime(room.clock.now()) / 1_000_000,
-    ...(room.failure && { failure: room.failure.message }),
-  };
+/** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
+function readiness(context: Context, directory: RoomDirectory, journal: Journal): Response {
+  const failed = [...directory.rooms].filter(({ room }) => room.failure);
+  const [first] = failed;
+  const reason = journal.failed ?? first?.room.failure;
+  if (!reason) return context.text('ok');
+  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message }));
+  return context.json({ code: reason.code, reason: reason.message, rooms }, 503);
 }
 
 /** One recording of the list; one that cannot be read says why instead of hiding the others (S4). */

@@ -14,18 +14,21 @@ export interface JournalDamage {
   readonly lost?: { readonly recordingId: string; readonly firstSeq: number; readonly lastSeq: number };
 }
 
+type DamagedBytes = Pick<ScannedDamage, 'offset' | 'length' | 'reason' | 'header'>;
+
 /** Copies damaged bytes aside before anything else happens to them, and tells of each once. */
 export class DamageKeeper {
   readonly #directory: string;
   readonly #onDamage: (damage: JournalDamage) => void;
   readonly #known = new Set<string>();
 
-  constructor(directory: string, onDamage: (damage: JournalDamage) => void) {
-    this.#directory = directory;
+  /** @param journalDirectory the directory of the damaged files: their copies go into one inside of it */
+  constructor(journalDirectory: string, onDamage: (damage: JournalDamage) => void) {
+    this.#directory = join(journalDirectory, 'damaged');
     this.#onDamage = onDamage;
   }
 
-  async setAside(source: ByteSource, { offset, length, reason, header }: ScannedDamage): Promise<void> {
+  async setAside(source: ByteSource, { offset, length, reason, header }: DamagedBytes): Promise<void> {
     const name = `${basename(source.name)}.${offset}-${offset + length}`;
     if (this.#known.has(name)) return;
     this.#known.add(name);

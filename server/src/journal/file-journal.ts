@@ -14,10 +14,11 @@ import { BufferedSource } from './buffered-source.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
 import { DamageKeeper, type JournalDamage } from './damage.ts';
 import { type Files, NODE_FILES } from './files.ts';
-import type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
 import { type JournalDirectory, type JournaledRecording, readJournalDirectory } from './journal-directory.ts';
 import { scanLog } from './log-scan.ts';
 import { LogWriter } from './log-writer.ts';
+import { lookBack } from './look-back.ts';
 import type { Place } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -25,7 +26,7 @@ export interface FileJournalOptions {
   readonly compression: Compression;
   /** Called once for each piece of damage, when its copy is stable. */
   readonly onDamage: (damage: JournalDamage) => void;
-  /** A segment that has reached this length is followed by a new one. @default 16 MiB */
+  /** A segment that has reached this length is followed by a new one: a start reads those there are. @default 1 MiB */
   readonly segmentBytes?: number;
   /** Least time from the start of one sync to the start of the next. 0: none. @default 20 */
   readonly syncIntervalMs?: number;
@@ -33,7 +34,10 @@ export interface FileJournalOptions {
   readonly files?: Files;
 }
 
-const DEFAULT_OPTIONS = { segmentBytes: 16 * 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
+const DEFAULT_OPTIONS = { segmentBytes: 1024 * 1024, syncIntervalMs: 20, files: NODE_FILES };
+
+/** Sealing syncs. */
+const SYNCED: Sealed = { stable: Promise.resolve() };
 
 /**
  * The journal in files:
@@ -52,7 +56,8 @@ export class FileJournal implements Journal {
   readonly #directory: JournalDirectory;
   readonly #damage: DamageKeeper;
   readonly #log: LogWriter;
-  readonly #unfinished: Set<string>;
+  /** What an earlier process left, until it is taken over. */
+  #left: readonly string[];
 
   private constructor(
     path: string,
@@ -64,7 +69,7 @@ export class FileJournal implements Journal {
     this.#options = options;
     this.#directory = directory;
     this.#damage = damage;
-    this.#unfinished = new Set(directory.recordings.keys());
+    this.#left = [...directory.recordings.keys()].sort();
     this.#log = new LogWriter({ ...options, segments: directory.segments });
   }
 
@@ -77,7 +82,7 @@ export class FileJournal implements Journal {
     const path = join(dataDirectory, 'journal');
     await mkdir(path, { recursive: true });
     await syncDirectory(dataDirectory);
-    const damage = new DamageKeeper(join(path, 'damaged'), all.onDamage);
+    const damage = new DamageKeeper(path, all.onDamage);
     return new FileJournal(path, all, await readJournalDirectory(path, { ...all, damage }), damage);
   }
 
@@ -85,6 +90,23 @@ export class FileJournal implements Journal {
   get failed(): GametapeError | undefined {
     return this.#log.failed;
   }
+
+  /** There is one process, and it owns everything. */
+  async claim(): Promise<Claim> {
+    return { epoch: 0, unfinished: [] };
+  }
+
+  async takeOver(): Promise<readonly Claim[]> {
+    const unfinished = this.#left;
+    this.#left = [];
+    return unfinished.length > 0 ? [{ epoch: 0, unfinished }] : [];
+  }
+
+  async knows(): Promise<boolean> {
+    return false;
+  }
+
+  begin(): void {}
 
   append(recordingId: string, block: Uint8Array, lastSeq: number): Appended {
     const { refusal } = this.#log;
@@ -94,7 +116,7 @@ export class FileJournal implements Journal {
     return this.#log.append({ bytes: block, place });
   }
 
-  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<void> {
+  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<Sealed> {
     const { refusal } = this.#log;
     if (refusal) throw refusal;
     const recording = this.#recording(recordingId);
@@ -106,19 +128,16 @@ export class FileJournal implements Journal {
     const released = new Set(covered);
     recording.places = recording.places.filter((place) => !released.has(place));
     await this.#release(covered);
+    return SYNCED;
   }
 
-  async unfinished(): Promise<readonly string[]> {
-    return [...this.#unfinished].sort();
-  }
-
-  async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
+  async *recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncGenerator<RecoveredBlock> {
     const recording = this.#directory.recordings.get(recordingId);
     if (!recording) return;
     await this.#log.settle();
     await recording.sealing;
     const places = [...recording.places];
-    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file);
+    if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file, isStart);
     yield* this.#appendedBlocks(places);
   }
 
@@ -141,7 +160,6 @@ export class FileJournal implements Journal {
     if (segments.oldest <= segments.newest) await marks.add(recordingId, segments.newest);
     await recording.file.remove();
     recordings.delete(recordingId);
-    this.#unfinished.delete(recordingId);
     await this.#release(recording.places);
   }
 
@@ -152,12 +170,18 @@ export class FileJournal implements Journal {
     await marks.sweep(segments.oldest);
   }
 
-  async *#sealedBlocks(file: UnfinishedFile): AsyncGenerator<RecoveredBlock> {
+  async *#sealedBlocks(
+    file: UnfinishedFile,
+    isStart: ((block: RecoveredBlock) => boolean) | undefined,
+  ): AsyncGenerator<RecoveredBlock> {
     const { compression } = this.#options;
-    const source = new BufferedSource(await FileSource.open(file.path));
+    const direct = await FileSource.open(file.path);
+    const source = new BufferedSource(direct);
+    const { bytes } = file;
     let lastSeq = 0;
     try {
-      for await (const scanned of scanLog(source, FILE_HEADER_BYTES, file.bytes, compression)) {
+      const from = isStart ? await this.#startOf(direct, bytes, isStart) : FILE_HEADER_BYTES;
+      for await (const scanned of scanLog(source, from, bytes, compression)) {
         if (scanned.kind === 'damage') {
           await this.#damage.setAside(source, scanned);
           continue;
@@ -171,6 +195,13 @@ export class FileJournal implements Journal {
     } finally {
       await source.close();
     }
+  }
+
+  async #startOf(source: ByteSource, end: number, isStart: (block: RecoveredBlock) => boolean): Promise<number> {
+    for await (const { offset, header, stored } of lookBack(source, end, this.#options.compression)) {
+      if (isStart({ header, stored, sealed: true })) return offset;
+    }
+    return FILE_HEADER_BYTES;
   }
 
   async *#appendedBlocks(places: readonly Place[]): AsyncGenerator<RecoveredBlock> {

@@ -6,14 +6,15 @@ import {
   type Compression,
   encodeFileHeader,
   FILE_HEADER_BYTES,
-  linkOf,
 } from '@gametape/shared';
 import { FileSource } from '../file-source.ts';
 import { BufferedSource } from './buffered-source.ts';
 import type { DamageKeeper } from './damage.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
 import { FinishedMarks } from './finished-marks.ts';
+import { KeptBlocks } from './kept-blocks.ts';
 import { type ScannedDamage, scanLog } from './log-scan.ts';
+import { lookBack } from './look-back.ts';
 import { type Place, type Segment, SegmentSet, segmentNamed } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -57,74 +58,53 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
     if (segment) found.push(segment);
     else if (recordingId !== undefined) unfinished.push(recordingId);
   }
-  const logged = await readSegments(found, segments, options);
+  const sealed = new Map<string, SealedPart>();
+  for (const recordingId of unfinished) {
+    sealed.set(recordingId, await readUnfinished(fileOf(path, recordingId), options));
+  }
+  const kept = new KeptBlocks(segments, (recordingId) => {
+    return marks.has(recordingId) ? Number.POSITIVE_INFINITY : (sealed.get(recordingId)?.lastSeq ?? 0);
+  });
+  for (const segment of found) {
+    segments.add(segment);
+    const isTornTailExpected = segment === found.at(-1);
+    await scanFile(segment.path, 0, { ...options, isTornTailExpected }, (offset, header) => {
+      kept.take(segment, offset, header);
+    });
+  }
   const recordings = new Map<string, JournaledRecording>();
-  const unneeded: Place[] = [];
-  for (const recordingId of new Set([...unfinished, ...logged.keys()])) {
-    const filePath = join(path, `${recordingId}.lmsp`);
-    const sealed = unfinished.includes(recordingId) ? await readUnfinished(filePath, options) : NOTHING_SEALED;
-    const file = new UnfinishedFile(filePath, { ...options, bytes: sealed.bytes });
-    const { kept, covered } = splitSealed(logged.get(recordingId) ?? [], sealed.lastSeq);
-    unneeded.push(...covered);
-    if (marks.has(recordingId)) {
-      unneeded.push(...kept);
-      await file.remove();
-    } else if (file.bytes > 0 || kept.length > 0) {
-      recordings.set(recordingId, { file, places: kept, sealing: Promise.resolve() });
+  for (const recordingId of new Set([...unfinished, ...kept.recordings])) {
+    const { bytes } = sealed.get(recordingId) ?? NOTHING_SEALED;
+    const file = new UnfinishedFile(fileOf(path, recordingId), { ...options, bytes });
+    const places = kept.placesOf(recordingId);
+    if (marks.has(recordingId)) await file.remove();
+    else if (bytes > 0 || places.length > 0) {
+      recordings.set(recordingId, { file, places, sealing: Promise.resolve() });
     }
   }
-  await segments.releasePlaces(unneeded);
+  await segments.releasePlaces(kept.unneeded());
   for (const segment of found) await segments.release(segment);
   await marks.sweep(segments.oldest);
   return { segments, marks, recordings };
 }
 
-interface LoggedBlock {
-  readonly place: Place;
-  readonly header: BlockHeader;
+function fileOf(path: string, recordingId: string): string {
+  return join(path, `${recordingId}.lmsp`);
 }
 
-async function readSegments(
-  found: readonly Segment[],
-  segments: SegmentSet,
-  options: ReadOptions,
-): Promise<Map<string, LoggedBlock[]>> {
-  const logged = new Map<string, LoggedBlock[]>();
-  const seen = new Set<string>();
-  for (const segment of found) {
-    segments.add(segment);
-    const isLast = segment === found.at(-1);
-    await scanFile(segment.path, 0, { ...options, isTornTailExpected: isLast }, (offset, header) => {
-      const blocks = logged.get(header.recordingId) ?? [];
-      logged.set(header.recordingId, blocks);
-      // After a failed sync the same block may be in two segments (J5).
-      const identity = `${header.recordingId} ${header.headerCrc} ${header.lastSeq}`;
-      if (seen.has(identity)) return;
-      seen.add(identity);
-      const lastSeq = Math.max(header.lastSeq, blocks.at(-1)?.place.lastSeq ?? 0);
-      const place: Place = { lastSeq, length: linkOf(header).length, offset, isReleased: false };
-      segments.move(place, segment, offset);
-      blocks.push({ place, header });
-    });
-  }
-  return logged;
+/** What the unfinished file of a recording has. */
+interface SealedPart {
+  readonly bytes: number;
+  readonly lastSeq: number;
 }
 
-/**
- * Blocks that hold nothing but records do not say where in the recording they were appended: one that comes after the
- * last sealed entry may be sealed or not, and is kept.
- */
-function splitSealed(blocks: readonly LoggedBlock[], sealedSeq: number): { kept: Place[]; covered: Place[] } {
-  const places = blocks.map(({ place }) => place);
-  const end = blocks.findLastIndex(({ header }) => header.events > 0 && header.lastSeq <= sealedSeq) + 1;
-  return { covered: places.slice(0, end), kept: places.slice(end) };
-}
+const NOTHING_SEALED: SealedPart = { bytes: 0, lastSeq: 0 };
 
-const NOTHING_SEALED = { bytes: 0, lastSeq: 0 };
-
-async function readUnfinished(path: string, options: ReadOptions): Promise<{ bytes: number; lastSeq: number }> {
-  let lastSeq = 0;
-  const bytes = await scanFile(path, FILE_HEADER_BYTES, { ...options, isTornTailExpected: true }, (_offset, header) => {
+/** From the last block on that holds entries, which the blocks of the log are compared with: not from the start (J3). */
+async function readUnfinished(path: string, options: ReadOptions): Promise<SealedPart> {
+  const last = await lastEntries(path, options);
+  let { lastSeq } = last;
+  const bytes = await scanFile(path, last.offset, { ...options, isTornTailExpected: true }, (_offset, header) => {
     lastSeq = Math.max(lastSeq, header.lastSeq);
   });
   if (bytes <= FILE_HEADER_BYTES) {
@@ -136,6 +116,19 @@ async function readUnfinished(path: string, options: ReadOptions): Promise<{ byt
   return { bytes, lastSeq };
 }
 
+/** Where the last intact block with entries starts, or the first block if there is none. */
+async function lastEntries(path: string, { compression }: ReadOptions): Promise<{ offset: number; lastSeq: number }> {
+  const source = await FileSource.open(path);
+  try {
+    for await (const { offset, header } of lookBack(source, await source.size(), compression)) {
+      if (header.events > 0) return { offset, lastSeq: header.lastSeq };
+    }
+    return { offset: FILE_HEADER_BYTES, lastSeq: 0 };
+  } finally {
+    await source.close();
+  }
+}
+
 /** The header says the same in every file: the one thing that can be put right. */
 async function repairHeader(path: string, { compression, damage, files }: ReadOptions): Promise<void> {
   const header = encodeFileHeader(compression);
@@ -143,8 +136,8 @@ async function repairHeader(path: string, { compression, damage, files }: ReadOp
   try {
     const found = await source.read(0, header.length);
     if (header.every((byte, i) => found[i] === byte)) return;
-    const where = { offset: 0, length: header.length, isTail: false, isTorn: false };
-    await damage.setAside(source, { kind: 'damage', ...where, reason: 'the file header is not what it must be' });
+    const reason = 'the file header is not what it must be';
+    await damage.setAside(source, { offset: 0, length: header.length, reason });
   } finally {
     await source.close();
   }

@@ -12,6 +12,10 @@ export interface LogWriterOptions {
   readonly syncIntervalMs: number;
 }
 
+/** A segment is followed by a new one after this long, so that it can go when the rooms in it have sealed: a start reads all. */
+const OLD_MS = 10_000;
+const OLD_BYTES = 16 * 1024;
+
 /** What was appended between the starts of two writes. */
 class Batch extends Pending {
   readonly blocks: QueuedBlock[] = [];
@@ -124,10 +128,12 @@ export class LogWriter {
     }
   }
 
-  /** The current segment, or the next one when it is full: what it holds must be stable before it is closed. */
+  /** The current segment, or the next one when it is full or old: what it holds must be stable before it is closed. */
   async #writerWithRoom(): Promise<SegmentWriter> {
     const { files, segments, segmentBytes } = this.#options;
-    if (this.#writer && this.#writer.bytes < segmentBytes) return this.#writer;
+    const { bytes = 0, createdMs = 0 } = this.#writer ?? {};
+    const isOld = bytes >= OLD_BYTES && performance.now() - createdMs >= OLD_MS;
+    if (this.#writer && bytes < segmentBytes && !isOld) return this.#writer;
     if (this.#writer) {
       await this.#syncing;
       if (this.#unstable.some(({ isAccepted }) => isAccepted)) await this.#startSync();

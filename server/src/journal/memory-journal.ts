@@ -9,7 +9,7 @@ import {
 } from '@gametape/shared';
 import { rejected } from './appended.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
-import type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
 
 interface Kept {
   readonly block: Uint8Array;
@@ -40,20 +40,38 @@ export class MemoryJournal implements Journal {
     return DONE;
   }
 
-  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<void> {
+  async claim(): Promise<Claim> {
+    return { epoch: 0, unfinished: [] };
+  }
+
+  async takeOver(): Promise<readonly Claim[]> {
+    return [];
+  }
+
+  async knows(): Promise<boolean> {
+    return false;
+  }
+
+  begin(): void {}
+
+  async seal(recordingId: string, block: Uint8Array, lastSeq: number): Promise<Sealed> {
     if (this.#isClosed) throw closed();
     const recording = this.#recording(recordingId);
     recording.sealed.push(block);
     recording.appended = recording.appended.slice(coveredBySeal(recording.appended, lastSeq).length);
+    return DONE;
   }
 
-  async unfinished(): Promise<readonly string[]> {
-    return [];
-  }
-
-  async *recover(recordingId: string): AsyncGenerator<RecoveredBlock> {
+  async *recover(
+    recordingId: string,
+    isStart: (block: RecoveredBlock) => boolean = () => false,
+  ): AsyncGenerator<RecoveredBlock> {
     const { sealed, appended } = this.#recordings.get(recordingId) ?? { sealed: [], appended: [] };
-    for (const block of [...sealed]) yield this.#recovered(block, true);
+    const start = Math.max(
+      0,
+      sealed.findLastIndex((block) => isStart(this.#recovered(block, true))),
+    );
+    for (const block of sealed.slice(start)) yield this.#recovered(block, true);
     for (const { block } of [...appended]) yield this.#recovered(block, false);
   }
 

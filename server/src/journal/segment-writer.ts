@@ -11,6 +11,8 @@ export interface QueuedBlock {
 /** The segment that is being written. After an error it is only good for `abandon` (J5). */
 export class SegmentWriter {
   readonly segment: Segment;
+  /** Milliseconds of performance.now(). */
+  readonly createdMs = performance.now();
   readonly #file: WritableFile;
   readonly #segments: SegmentSet;
   #bytes = 0;

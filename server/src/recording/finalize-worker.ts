@@ -8,7 +8,7 @@ parentPort?.postMessage(await run());
 
 async function run(): Promise<FinalizeResult> {
   try {
-    return { summary: await writeRecording(job) };
+    return await writeRecording(job);
   } catch (error) {
     if (isGametapeError(error)) {
       const { code, message, hint } = error;

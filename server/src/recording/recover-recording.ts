@@ -30,6 +30,8 @@ export interface RecoverOptions extends MetaOptions {
   readonly compression?: Compression;
   /** Which recording, where blocks of several are in the file; the one that has most bytes if left out. */
   readonly recordingId?: string;
+  /** How its room ended, for a file whose last block may be among the damaged. */
+  readonly end?: EndRecord;
 }
 
 /** A block that replays. */
@@ -72,7 +74,8 @@ export async function recoverRecording(
     meta,
     producers: new Map(survey.index?.producers.map((producer) => [producer.index, producer])),
   };
-  const kept = await checkBlocks(input, survey, known, compression);
+  const checked = await checkBlocks(input, survey, known, compression);
+  const kept = { ...checked, end: checked.end ?? options.end };
   const losses = findLosses(survey, kept.blocks, kept.bad);
   const restored = await restore(input, sink, { survey, known, kept, losses, compression });
   return makeReport({ ...restored, survey, meta, metaSource, losses, ...kept });

@@ -36,8 +36,7 @@ export class SealedRecording {
 
   /** @throws GametapeError `DAMAGED` when something in it is not intact: finishing it would lose what is. */
   static async open(sealed: SealedBlocks, compression: Compression): Promise<SealedRecording> {
-    const source: ByteSource =
-      sealed.kind === 'file' ? await FileSource.open(sealed.path) : new BytesSource(sealed.bytes);
+    const source = await openSealedBlocks(sealed);
     try {
       const reader = await RecordingReader.open(source, compression);
       const last = reader.blocks.at(-1);
@@ -86,6 +85,10 @@ export class SealedRecording {
   async close(): Promise<void> {
     await this.#source.close?.();
   }
+}
+
+export async function openSealedBlocks(sealed: SealedBlocks): Promise<ByteSource> {
+  return sealed.kind === 'file' ? await FileSource.open(sealed.path) : new BytesSource(sealed.bytes);
 }
 
 /** A block whose seal was repeated after a crash is there twice. */

@@ -3,13 +3,22 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { RecordingReader, type RecordingSummary, RecordingWriter } from '@gametape/shared';
+import {
+  type EndRecord,
+  isGametapeError,
+  RecordingReader,
+  type RecordingSummary,
+  RecordingWriter,
+} from '@gametape/shared';
 import { FileSink, FileSource } from '../file-source.ts';
+import { DamageKeeper, type JournalDamage } from '../journal/damage.ts';
+import type { SealedBlocks } from '../journal/journal.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { syncDirectory } from '../sync-directory.ts';
-import type { FinalizeJob } from './finalize.ts';
+import type { Finalized, FinalizeJob } from './finalize.ts';
 import { GapQueue } from './gap-queue.ts';
-import { SealedRecording } from './sealed-recording.ts';
+import { recoverRecording } from './recover-recording.ts';
+import { openSealedBlocks, SealedRecording } from './sealed-recording.ts';
 
 /** Text is handed to zlib in pieces of this many code units: each one is a trip to another thread. */
 const PIECE_UNITS = 64 * 1024;
@@ -18,11 +27,11 @@ const PIECE_UNITS = 64 * 1024;
  * Does a finalize job. Until the end all is written to other names, so that a file with a final name is whole; done
  * again, in full or after a kill at any point, it gives the same bytes.
  */
-export async function writeRecording({ sealed, target, formats, end }: FinalizeJob): Promise<RecordingSummary> {
+export async function writeRecording({ sealed, target, formats, end }: FinalizeJob): Promise<Finalized> {
   const partial = `${target}.partial`;
   const gzipTarget = `${target}.gz`;
   await mkdir(dirname(target), { recursive: true });
-  const summary = await writeBinary(sealed, partial, end);
+  const finalized = await writeBinary(sealed, partial, end);
   if (formats !== 'binary') {
     await writeGzip(partial, `${gzipTarget}.partial`);
     await rename(`${gzipTarget}.partial`, gzipTarget);
@@ -30,31 +39,62 @@ export async function writeRecording({ sealed, target, formats, end }: FinalizeJ
   if (formats === 'gzip') await rm(partial);
   else await rename(partial, target);
   await syncDirectory(dirname(target));
-  return summary;
+  return finalized;
 }
 
-async function writeBinary(
-  sealed: FinalizeJob['sealed'],
-  path: string,
-  end: FinalizeJob['end'],
-): Promise<RecordingSummary> {
-  const recording = await SealedRecording.open(sealed, NODE_COMPRESSION);
+async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord): Promise<Finalized> {
+  let recording: SealedRecording;
   try {
-    const sink = await FileSink.create(path);
-    try {
-      const summary = await copy(recording, sink, end);
-      await sink.finish();
-      return summary;
-    } catch (error) {
-      await sink.close();
-      throw error;
-    }
+    recording = await SealedRecording.open(sealed, NODE_COMPRESSION);
+  } catch (error) {
+    if (!isGametapeError(error, 'DAMAGED')) throw error;
+    return await writeIntact(sealed, path, end);
+  }
+  try {
+    const summary = await intoFile(path, (sink) => copy(recording, sink, end));
+    return { summary, damage: [] };
   } finally {
     await recording.close();
   }
 }
 
-async function copy(recording: SealedRecording, sink: FileSink, end: FinalizeJob['end']): Promise<RecordingSummary> {
+/** Writes what is intact, sets aside what is not, and lets the recording say what it lacks (J6). */
+async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord): Promise<Finalized> {
+  const source = await openSealedBlocks(sealed);
+  const damage: JournalDamage[] = [];
+  try {
+    const report = await intoFile(path, (sink) => recoverRecording(source, sink, { end }));
+    if (sealed.kind === 'file') {
+      const keeper = new DamageKeeper(dirname(sealed.path), (damaged) => damage.push(damaged));
+      for (const { fromByte, toByte, reason } of report.setAside) {
+        await keeper.setAside(source, { offset: fromByte, length: toByte - fromByte, reason });
+      }
+    }
+  } finally {
+    await source.close?.();
+  }
+  const written = await FileSource.open(path);
+  try {
+    const { summary } = await RecordingReader.open(written, NODE_COMPRESSION);
+    return { summary: summary as RecordingSummary, damage };
+  } finally {
+    await written.close();
+  }
+}
+
+async function intoFile<Result>(path: string, write: (sink: FileSink) => Promise<Result>): Promise<Result> {
+  const sink = await FileSink.create(path);
+  try {
+    const result = await write(sink);
+    await sink.finish();
+    return result;
+  } catch (error) {
+    await sink.close();
+    throw error;
+  }
+}
+
+async function copy(recording: SealedRecording, sink: FileSink, end: EndRecord): Promise<RecordingSummary> {
   const options = { compression: NODE_COMPRESSION, epoch: await recording.epoch() };
   const writer = new RecordingWriter(sink, recording.meta, options);
   for (const producer of recording.producers) writer.addProducer(producer);

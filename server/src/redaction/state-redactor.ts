@@ -53,7 +53,8 @@ export class StateRedactor {
   /** The body of an entry; `original` is the producer after it, and `inserted` what it has put into the texts of the state. */
   encode(entry: TimelineEntry, body: Body, original: ProducerContext, inserted: readonly Piece[]): Uint8Array {
     const { context } = this;
-    if (entry.pseq > context.pseq + 1) context.restart();
+    const isRestored = entry.stamp === null && body.change?.form === 'keyframe';
+    if (entry.pseq > context.pseq + 1 || isRestored) context.restart();
     const stamp = entry.stamp ?? context.stamp;
     const change = body.change && this.#change(body.change, original, inserted);
     const ends = new Map<string, number>();

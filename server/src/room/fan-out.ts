@@ -37,9 +37,10 @@ export function fanOut(
     events = [];
     bytes = 0;
   };
-  for (const { entry, restarts } of recent.between(receiver.position, upTo)) {
-    if (entry.producer === receiver.producer) continue;
-    if (entry.producer >= receiver.announced || restarts) {
+  for (const { entry, restarts, isForOwner } of recent.between(receiver.position, upTo)) {
+    const isOwn = entry.producer === receiver.producer;
+    if (isOwn && !isForOwner) continue;
+    if (!isOwn && (entry.producer >= receiver.announced || restarts)) {
       flush(entry.seq - 1);
       announce(receiver, producers, entry.producer, restarts);
     }

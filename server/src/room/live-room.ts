@@ -1,8 +1,10 @@
 import {
+  type CheckpointPlace,
   CloseCode,
   type EndRecord,
-  type GametapeError,
+  GametapeError,
   type Hello,
+  isGametapeError,
   type JsonObject,
   type SessionSummary,
 } from '@gametape/shared';
@@ -20,9 +22,16 @@ export interface LiveRoomHandlers {
   finish(room: Room, end: EndRecord): Promise<SessionSummary>;
   /** No more joins from now on: the name is free for a new room. */
   ended(): void;
+  /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
+  quarantined(error: unknown): void;
   /** The recording is finished, or could not be. */
   over(): void;
+  /** The player that would have opened the room was refused: there is nothing to record. */
+  refused(): void;
 }
+
+/** A rewind writes every player's state into the recording. */
+const MAX_REWINDS_WAITING = 4;
 
 /** A room with its members, from its first player to its finished recording. */
 export class LiveRoom {
@@ -31,13 +40,20 @@ export class LiveRoom {
   readonly #options: RelayOptions;
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
+  #isQuarantined = false;
   #idleTimer: NodeJS.Timeout | undefined;
+  #finished: Promise<SessionSummary> | undefined;
+  #rewinding: Promise<unknown> = Promise.resolve();
+  #rewindsWaiting = 0;
 
   constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
     this.room = room;
     this.#options = options;
     this.#handlers = handlers;
-    this.membership = new Membership(room, options, (seat) => this.#playerIsGone(seat));
+    this.membership = new Membership(room, options, {
+      onGone: (seat) => this.#playerIsGone(seat),
+      guard: (work) => this.guard(work),
+    });
   }
 
   get isEnding(): boolean {
@@ -54,7 +70,7 @@ export class LiveRoom {
       // A player that was refused leaves no trace: neither a room that it would have opened, nor one that never ends.
       if (this.room.seats.length === 0) {
         this.stop();
-        this.#handlers.over();
+        this.#handlers.refused();
       } else if (this.membership.isEmpty) this.#finishWhenIdle();
       throw error;
     }
@@ -82,12 +98,54 @@ export class LiveRoom {
     receiver?.peer.close(CloseCode.LEFT, 'left');
   }
 
-  /** Ends the room (W6). Asking again changes nothing. */
-  end(outcome: JsonObject): void {
-    if (this.#ending) return;
+  /**
+   * Restores what every player had at a checkpoint (T8). One rewind at a time.
+   *
+   * @param seat of the player who asks; some player's if nobody does
+   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `ROOM_ENDED`, `LIMIT_EXCEEDED`, `JOURNAL_FAILED`; then nothing is rewound
+   */
+  rewind(name: string, seat?: Seat): Promise<void> {
+    if (this.#rewindsWaiting >= MAX_REWINDS_WAITING) {
+      const message = `rewind to ${JSON.stringify(name)}: ${this.#rewindsWaiting} others wait`;
+      return Promise.reject(new GametapeError('LIMIT_EXCEEDED', message));
+    }
+    this.#rewindsWaiting++;
+    const done = this.#rewinding.then(() => this.#rewind(name, seat));
+    this.#rewinding = done.catch(() => undefined).finally(() => this.#rewindsWaiting--);
+    return done;
+  }
+
+  async #rewind(name: string, seat: Seat | undefined): Promise<void> {
+    const { room } = this;
+    const states = await room.statesAt(room.checkpoints.get(name));
+    this.#checkOpen();
+    room.rewind(seat ?? room.anySeat(), name, states);
+    await room.flushed();
+  }
+
+  /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */
+  async checkpoint(name: string): Promise<CheckpointPlace> {
+    this.#checkOpen();
+    const place = this.room.checkpoint(name);
+    await this.room.flushed();
+    return place;
+  }
+
+  /** Play time stands still or goes on, whoever had paused it (T7). @throws GametapeError `ROOM_ENDED`, `NOT_FOUND` */
+  async setPaused(isPaused: boolean): Promise<void> {
+    this.#checkOpen();
+    this.room.setPaused(isPaused);
+    await this.room.flushed();
+  }
+
+  /** Ends the room (W6). Asking again changes nothing. Resolves when the recording is finished; rejects when it cannot be. */
+  end(outcome: JsonObject): Promise<SessionSummary> {
     clearTimeout(this.#idleTimer);
-    this.#ending = new Ending(this.room, this.membership, outcome);
-    void this.#finish(this.#ending);
+    this.#ending ??= new Ending(this.room, this.membership, outcome);
+    this.#finished ??= this.#finish(this.#ending);
+    // Whoever does not wait for it need not deal with its failure.
+    this.#finished.catch(() => undefined);
+    return this.#finished;
   }
 
   /** A player says how much it recorded, as it is asked when the room ends. */
@@ -97,7 +155,28 @@ export class LiveRoom {
 
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
-    this.#closeAll(CloseCode.JOURNAL_FAILED, `${error.code}: ${error.message}`);
+    const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
+    this.#closeAll(code, `${error.code}: ${error.message}`);
+  }
+
+  /** Does what may throw only by a fault of ours, which is then the end of this room alone (S4). */
+  guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.quarantine(error);
+    }
+  }
+
+  /** Nothing more is recorded or shown. Clients keep what they have until the relay has been started again. */
+  quarantine(error: unknown): void {
+    if (this.#isQuarantined) return;
+    this.#isQuarantined = true;
+    this.room.abandon();
+    this.#closeAll(CloseCode.SERVER_ERROR, 'ROOM_QUARANTINED: a fault of the relay');
+    this.stop();
+    this.#handlers.quarantined(error);
+    this.#handlers.over();
   }
 
   /** Everybody who was here when the room came back gets the time to return. */
@@ -121,18 +200,26 @@ export class LiveRoom {
   #finishWhenIdle(): void {
     if (this.#ending) return;
     clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => this.end({}), this.#options.idleFinishMs);
+    this.#idleTimer = setTimeout(() => void this.end({}), this.#options.idleFinishMs);
   }
 
-  async #finish(ending: Ending): Promise<void> {
+  #checkOpen(): void {
+    if (!this.room.isOver && !this.isEnding) return;
+    throw new GametapeError('ROOM_ENDED', `room ${this.room.name}: it is about to end`);
+  }
+
+  async #finish(ending: Ending): Promise<SessionSummary> {
     try {
       const end = await ending.complete(this.#options.endTimeoutMs);
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
       for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
       this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
+      return summary;
     } catch (error) {
-      this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
+      else this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      throw error;
     } finally {
       this.stop();
       this.#handlers.over();

@@ -21,18 +21,24 @@ import type { Seat } from './seat.ts';
 
 const PROTOCOL = 1;
 
+export interface MembershipHandlers {
+  /** A player has gone for good. */
+  onGone(seat: Seat): void;
+  /** Runs what nobody else would catch a fault of. */
+  guard(work: () => void): void;
+}
+
 /** Who is in a room: joining, resuming, superseding, being dropped and leaving, for players and spectators. */
 export class Membership {
   readonly #room: Room;
   readonly #options: RelayOptions;
-  readonly #onGone: (seat: Seat) => void;
+  readonly #handlers: MembershipHandlers;
   #isStopped = false;
 
-  /** `onGone` is called whenever a player has gone for good. */
-  constructor(room: Room, options: RelayOptions, onGone: (seat: Seat) => void) {
+  constructor(room: Room, options: RelayOptions, handlers: MembershipHandlers) {
     this.#room = room;
     this.#options = options;
-    this.#onGone = onGone;
+    this.#handlers = handlers;
   }
 
   get players(): PlayerInfo[] {
@@ -79,8 +85,12 @@ export class Membership {
       known.awaitsGap = false;
     }
     if (known && !room.isOver) {
-      if (known.presence === 'gone') room.join(known, { name: known.name ?? known.player });
+      const isBack = known.presence === 'gone';
       known.presence = 'present';
+      if (isBack) {
+        known.expected = null;
+        room.join(known, { name: known.name ?? known.player });
+      }
     }
     try {
       await this.#welcome(receiver, seat, hello.resume);
@@ -124,7 +134,8 @@ export class Membership {
   /** Starts the time in which a player that is away has to return. */
   expectReturn(seat: Seat): void {
     clearTimeout(seat.graceTimer);
-    seat.graceTimer = setTimeout(() => this.remove(seat, 'dropped'), this.#options.dropGraceMs);
+    const { guard } = this.#handlers;
+    seat.graceTimer = setTimeout(() => guard(() => this.remove(seat, 'dropped')), this.#options.dropGraceMs);
   }
 
   /** Records that a player is gone. */
@@ -134,7 +145,7 @@ export class Membership {
     seat.presence = 'gone';
     if (reason === 'left') seat.expected = seat.context.pseq;
     this.#room.leave(seat, reason);
-    this.#onGone(seat);
+    this.#handlers.onGone(seat);
   }
 
   /** Nobody is waited for any more. */
@@ -163,6 +174,7 @@ export class Membership {
     }
     const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
     room.join(seat, { name: hello.name ?? hello.player }, initial);
+    room.startFrom(seat);
     return seat;
   }
 
@@ -171,7 +183,9 @@ export class Membership {
     const room = this.#room;
     const position = room.headSeq;
     const resumption = this.#resumption(resume);
-    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(receiver.producer);
+    // Of its own state a client knows better, unless a rewind that it may have missed has changed it (T8).
+    const rewound = resumption === 'resumed' ? 0 : (seat?.rewoundAt ?? 0);
+    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(rewound > 0 ? -1 : receiver.producer);
     const producers = room.seats.length;
     const roomTime = room.clock.now();
     const { paused } = room.playClock;
@@ -196,6 +210,7 @@ export class Membership {
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),
+      ...(rewound > 0 && { rewound }),
     });
     if (snapshot) receiver.sendSnapshot(snapshot);
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
@@ -214,11 +229,11 @@ export class Membership {
     return this.#room.seats.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
   }
 
-  #snapshot(ownProducer: number): Uint8Array {
+  #snapshot(leftOut: number): Uint8Array {
     const records = new ByteWriter(4_096);
     const record = new ByteWriter(4_096);
     for (const { context } of this.#room.currentSeats()) {
-      if (context.index === ownProducer) continue;
+      if (context.index === leftOut) continue;
       writeProducer(record, context);
       writeRecord(records, RecordType.Producer, record);
       record.truncate(0);

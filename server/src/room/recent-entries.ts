@@ -10,6 +10,8 @@ export interface RecentEntry {
   readonly entry: TimelineEntry;
   /** The producer's vocabulary started over with this entry: whoever follows it has to be told (D3). */
   readonly restarts: boolean;
+  /** The relay made it, and the player that it is about is to be shown it as well (T8). */
+  readonly isForOwner: boolean;
   /** Room time of arrival, in microseconds. */
   readonly arrival: number;
 }

@@ -8,9 +8,10 @@ import {
   NO_BLOCK,
   type ProducerContext,
   type RecordingMeta,
+  type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
-import type { Appended, Journal } from '../journal/journal.ts';
+import type { Appended, Journal, Sealed } from '../journal/journal.ts';
 
 /** A block is sealed after this much, or after this long while the room changes (D4). */
 const SEAL_BYTES = 256 * 1024;
@@ -20,14 +21,20 @@ const SEAL_AGE_US = 30_000_000;
 const FLUSH_BYTES = 2 * 1024 * 1024;
 const FLUSH_ENTRIES = 16_384;
 
+/** The latest contexts, and how the room stands beside them (J3). */
+export interface BlockOpening {
+  readonly contexts: Iterable<ProducerContext>;
+  readonly room: RoomRecord;
+}
+
 export interface RoomJournalOptions {
   readonly journal: Journal;
   readonly meta: RecordingMeta;
   readonly epoch: number;
   readonly headSeq: number;
   readonly compression: Compression;
-  /** The contexts that a self-contained block has to open with, now. */
-  readonly contexts: () => Iterable<ProducerContext>;
+  /** What a self-contained block has to open with, now. */
+  readonly opening: () => BlockOpening;
   /** Last block of the recording's unfinished file, undefined while there is none. */
   readonly lastSealed: BlockLink | undefined;
   /** What goes into the next one, when the room comes back after a restart. */
@@ -46,7 +53,7 @@ export class RoomJournal {
   #lastSeq: number;
   #sealedAt = 0;
   #changed = false;
-  #sealChain: Promise<void> = Promise.resolve();
+  #sealChain: Promise<Sealed> = Promise.resolve({ stable: Promise.resolve() });
 
   constructor(options: RoomJournalOptions) {
     this.#options = options;
@@ -97,7 +104,7 @@ export class RoomJournal {
   }
 
   /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
-  sealIfDue(now: number): Promise<void> | undefined {
+  sealIfDue(now: number): Promise<Sealed> | undefined {
     const { entries, contentBytes } = this.#sealing;
     const isOld = contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
     if (entries < SEAL_ENTRIES && contentBytes < SEAL_BYTES && !isOld) return undefined;
@@ -106,15 +113,15 @@ export class RoomJournal {
   }
 
   /** Seals everything that was flushed. With `end` it is the recording's last block. */
-  seal(end?: EndRecord): Promise<void> {
+  seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
     else if (this.#sealing.contentBytes === 0) return this.#sealChain;
     const block = this.#sealing.close(this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
-    const { journal, meta, epoch, compression, contexts } = this.#options;
+    const { journal, meta, epoch, compression, opening } = this.#options;
     // What came back from an earlier epoch has gone into a block of that epoch.
     this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
-    this.#sealing.open(contexts());
+    openSealed(this.#sealing, meta, opening());
     const lastSeq = this.#lastSeq;
     this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
     return this.#sealChain;
@@ -125,4 +132,11 @@ export class RoomJournal {
     put(this.#entries);
     put(this.#sealing);
   }
+}
+
+/** Opens a block that a recovery can start from: it says again what recording it is of (J3). */
+export function openSealed(builder: BlockBuilder, meta: RecordingMeta, { contexts, room }: BlockOpening): void {
+  builder.meta(meta);
+  builder.room(room);
+  builder.open(contexts);
 }

@@ -5,14 +5,22 @@ import type { Seat } from './seat.ts';
 export class RoomLimits {
   readonly #room: string;
   readonly #currentSeats: () => readonly Seat[];
-  #gaps = 0;
+  #gaps: number;
   /** No state that counts is larger together than this: added up anew when it comes to the limit. */
   #stateBytes = 0;
 
-  /** @param currentSeats the latest seat of each player: their states are what a block opens with */
-  constructor(room: string, currentSeats: () => readonly Seat[]) {
+  /**
+   * @param currentSeats the latest seat of each player: their states are what a block opens with
+   * @param gaps that there are already
+   */
+  constructor(room: string, currentSeats: () => readonly Seat[], gaps: number) {
     this.#room = room;
     this.#currentSeats = currentSeats;
+    this.#gaps = gaps;
+  }
+
+  get gaps(): number {
+    return this.#gaps;
   }
 
   /** @throws GametapeError `ROOM_FULL` */
@@ -34,6 +42,14 @@ export class RoomLimits {
   /** @throws GametapeError `LIMIT_EXCEEDED` for a state of so many bytes, which no seat has yet */
   checkNew(bytes: number): void {
     this.#check(bytes, bytes);
+  }
+
+  /** @throws GametapeError `LIMIT_EXCEEDED` where states of these sizes are too large together */
+  checkAll(stateBytes: readonly number[]): void {
+    const sum = stateBytes.reduce((total, bytes) => total + bytes, 0);
+    if (sum > LIMITS.roomStateBytes)
+      throw this.#exceeded('LIMIT_EXCEEDED', `the states would have ${sum} bytes together`);
+    this.#stateBytes = sum;
   }
 
   #check(growth: number, ofNobody: number): void {

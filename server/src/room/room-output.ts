@@ -6,15 +6,14 @@ import {
   type GapRecord,
   isGametapeError,
   type ProducerContext,
-  type TimelineEntry,
 } from '@gametape/shared';
 import { rejected } from '../journal/appended.ts';
-import type { Appended } from '../journal/journal.ts';
+import type { Appended, Sealed } from '../journal/journal.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import type { Flusher } from './flusher.ts';
 import { NO_ACKS, type Receiver } from './receiver.ts';
-import type { RecentEntries } from './recent-entries.ts';
+import type { RecentEntries, RecentEntry } from './recent-entries.ts';
 import type { RoomJournal } from './room-journal.ts';
 import type { Seat } from './seat.ts';
 
@@ -33,13 +32,14 @@ export interface RoomOutputOptions {
   readonly recent: RecentEntries;
   readonly headSeq: number;
   readonly onFailure: (error: GametapeError) => void;
+  readonly onFault: (error: unknown) => void;
 }
 
 /** What a room gives out: everything into the journal first, and only then to everybody who is there (W3). */
 export class RoomOutput {
   readonly spectators = new Set<Receiver>();
   readonly #options: RoomOutputOptions;
-  readonly #flushSoon = () => this.#flush();
+  readonly #flushSoon = () => this.#guard(() => this.#flush());
   #headSeq: number;
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -47,6 +47,7 @@ export class RoomOutput {
   #accepted: Promise<void> = Promise.resolve();
   #stable: Promise<void> = Promise.resolve();
   #failure: GametapeError | undefined;
+  #isStopped = false;
 
   constructor(options: RoomOutputOptions) {
     this.#options = options;
@@ -63,10 +64,11 @@ export class RoomOutput {
     this.#scheduleFlush();
   }
 
-  addEntry(entry: TimelineEntry, { restarts, arrival }: { restarts: boolean; arrival: number }): void {
+  addEntry(item: RecentEntry): void {
+    const { entry } = item;
     this.#headSeq = entry.seq;
     this.#options.journal.add(entry);
-    this.#options.recent.add({ entry, restarts, arrival });
+    this.#options.recent.add(item);
     this.#scheduleFlush();
   }
 
@@ -92,12 +94,17 @@ export class RoomOutput {
     await this.#stable;
   }
 
-  /** Puts everything into the recording's own file. @throws GametapeError `JOURNAL_FAILED` */
-  async seal(end?: EndRecord): Promise<void> {
+  /** Puts everything into the recording's own blocks. @throws GametapeError `JOURNAL_FAILED` */
+  async seal(end?: EndRecord): Promise<Sealed> {
     await this.flushed();
     const cursors = this.#options.seats.map((seat) => [seat, seat.accepted] as const);
-    await this.#options.journal.seal(end);
-    for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
+    const sealed = await this.#options.journal.seal(end);
+    const stable = sealed.stable.then(() => {
+      for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
+      this.scheduleAcks();
+    });
+    stable.catch((error: unknown) => this.#fail(error));
+    return { stable };
   }
 
   /** Shows everybody what is in the journal and has not been shown. */
@@ -113,16 +120,19 @@ export class RoomOutput {
     if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
       this.#retryTimer = setTimeout(() => {
         this.#retryTimer = undefined;
-        this.fanOut();
+        this.#guard(() => this.fanOut());
       }, RETRY_MS);
     }
   }
 
   /** Sends every player its acks soon, unless what it is shown meanwhile carries them (W3). */
   scheduleAcks(): void {
+    if (this.#isStopped) return;
     this.#ackTimer ??= setTimeout(() => {
       this.#ackTimer = undefined;
-      if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      this.#guard(() => {
+        if (this.#sendAcks(performance.now() - ACK_DELAY_MS)) this.scheduleAcks();
+      });
     }, ACK_DELAY_MS);
   }
 
@@ -134,6 +144,7 @@ export class RoomOutput {
 
   /** Nothing is written or shown any more. Everybody learns how far it came: that much need not be sent again (J7). */
   stop(): void {
+    this.#isStopped = true;
     this.#options.flusher.cancel(this.#flushSoon);
     this.#sendAcks();
     clearTimeout(this.#ackTimer);
@@ -168,7 +179,7 @@ export class RoomOutput {
     this.#accepted = accepted.then(() => {
       this.#journaledSeq = upTo;
       for (const [seat, pseq] of cursors) seat.accepted = Math.max(seat.accepted, pseq);
-      this.fanOut();
+      this.#guard(() => this.fanOut());
     });
     this.#stable = stable.then(() => {
       for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
@@ -192,6 +203,15 @@ export class RoomOutput {
     }
   }
 
+  /** Whatever a timer or the journal calls: what it throws would end the process, or look like a failed disk (S4). */
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#options.onFault(error);
+    }
+  }
+
   /** What cannot even be put into a block fails this room, not the others that are flushed with it (S4). */
   #unwritable(cause: unknown): GametapeError {
     return new GametapeError('JOURNAL_FAILED', `room ${this.#options.name}: ${(cause as Error).message}`, { cause });
@@ -204,7 +224,7 @@ export class RoomOutput {
   }
 
   #fail(error: unknown): void {
-    if (this.#failure) return;
+    if (this.#failure || this.#isStopped) return;
     this.#failure = isGametapeError(error)
       ? error
       : new GametapeError('JOURNAL_FAILED', String(error), { cause: error });

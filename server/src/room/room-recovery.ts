@@ -1,63 +1,70 @@
 import {
   BlockBuilder,
   type BlockLink,
-  type CheckpointRecord,
+  type CheckpointPlace,
   type Compression,
   type EndRecord,
   type EventBlock,
-  EventType,
-  type GameEvent,
   type GapRecord,
+  hasKeyframe,
+  isGametapeError,
   linkOf,
   PlayClock,
-  ProducerContext,
   RecordingIdentity,
+  type RoomRecord,
   readEventBlock,
   type TimelineEntry,
 } from '@gametape/shared';
 import type { Journal, RecoveredBlock } from '../journal/journal.ts';
 import { RoomClock } from '../timeline/clock.ts';
-import type { RestoredProducer, RoomStart } from './room-start.ts';
-
-/** What clients that come back may have missed is looked for in this many bytes of entries (W4). */
-const RECENT_BYTES = 4 * 1024 * 1024;
-const RECENT_OVERHEAD = 120;
+import { RecoveredEntries } from './recovered-entries.ts';
+import { type RecoveredProducer, RecoveredProducers } from './recovered-producers.ts';
+import { RecoveryStart } from './recovery-start.ts';
+import { isForOwner, isSpelled } from './room-events.ts';
+import { openSealed } from './room-journal.ts';
+import type { RoomStart } from './room-start.ts';
 
 /** What a journal has of a recording that was not finished. */
 export interface RecoveredRoom {
   readonly start: RoomStart;
   /** The room had ended: only finishing is left. */
   readonly end: EndRecord | undefined;
+  /** Events that were damaged, as gaps: the recording states them (J6). */
+  readonly lost: readonly GapRecord[];
 }
 
-/** Puts a room together again from its blocks: keyframes first, then what came after them (J3, J4). */
+/**
+ * Puts a room together again: from a sealed block near the end, which says how the room stood, and what came after it (J3, J4).
+ *
+ * @throws GametapeError `DAMAGED` when what is there does not make a room
+ */
 export async function recoverRoom(
   journal: Journal,
   recordingId: string,
   compression: Compression,
+  claimEpoch: number,
 ): Promise<RecoveredRoom> {
   const recovery = new Recovery(recordingId, compression);
-  for await (const block of journal.recover(recordingId)) recovery.take(block);
-  return { start: recovery.start(journal), end: recovery.end };
+  const start = new RecoveryStart(compression);
+  for await (const block of journal.recover(recordingId, (sealed) => start.accepts(sealed))) recovery.take(block);
+  return recovery.finish(journal, claimEpoch);
 }
 
-/** What is known of a producer so far. */
-type Producer = { -readonly [Name in keyof RestoredProducer]: RestoredProducer[Name] };
-
 class Recovery {
-  end: EndRecord | undefined;
   readonly #recordingId: string;
   readonly #compression: Compression;
   readonly #identity = new RecordingIdentity();
-  readonly #producers = new Map<number, Producer>();
-  readonly #checkpoints = new Map<string, CheckpointRecord>();
+  readonly #producers = new RecoveredProducers(this.#identity);
+  readonly #checkpoints = new Map<string, CheckpointPlace>();
   readonly #epochEnds = new Map<number, number>();
-  readonly #playClock = new PlayClock();
-  #recent: RoomStart['recent'][number][] = [];
-  #recentBytes = 0;
+  readonly #recent = new RecoveredEntries();
+  readonly #lost: GapRecord[] = [];
+  #playClock = new PlayClock();
+  #end: EndRecord | undefined;
   #headSeq = 0;
   #lastTime = 0;
   #events = 0;
+  #gaps = 0;
   #lastSealed: BlockLink | undefined;
   /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
   #sealing: BlockBuilder | undefined;
@@ -67,29 +74,42 @@ class Recovery {
     this.#compression = compression;
   }
 
-  take({ header, stored, sealed }: RecoveredBlock): void {
-    const declared = this.#identity.producers.size;
-    const block = readEventBlock(header, stored, this.#identity, this.#compression);
-    if (sealed) {
-      this.#lastSealed = linkOf(header);
-      // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
-      for (const keyframe of block.keyframes()) this.#producer(keyframe.index).context = keyframe;
-    } else this.#sealAgain(block, declared, header.epoch);
-    for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, sealed);
-    for (const gap of block.gaps) this.#takeGap(gap);
-    for (const checkpoint of block.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
-    this.#epochEnds.set(header.epoch, this.#headSeq);
-    this.end ??= block.end;
+  /** @throws GametapeError for a block of the log that is intact and cannot be read; a sealed one is left out */
+  take(block: RecoveredBlock): void {
+    try {
+      this.#take(block);
+    } catch (error) {
+      // The next sealed block says how the room stood, and what is not in this one is met again when it is finished.
+      if (!block.sealed || !isGametapeError(error)) throw error;
+      this.#recent.clear();
+      this.#headSeq = Math.max(this.#headSeq, block.header.lastSeq);
+    }
+    this.#epochEnds.set(block.header.epoch, this.#headSeq);
   }
 
-  start(journal: Journal): RoomStart {
+  #take({ header, stored, sealed }: RecoveredBlock): void {
+    const declared = this.#identity.producers.size;
+    if (sealed) this.#lastSealed = linkOf(header);
+    const block = readEventBlock(header, stored, this.#identity, this.#compression);
+    if (sealed) {
+      if (block.room) this.#agree(block.room);
+      // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
+      for (const keyframe of block.keyframes()) this.#producers.get(keyframe.index).context = keyframe;
+    } else this.#sealAgain(block, declared, header.epoch);
+    for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, block, sealed);
+    for (const gap of block.gaps) this.#takeGap(gap);
+    for (const { name, seq, time } of block.checkpoints) this.#checkpoints.set(name, { name, seq, time });
+    this.#end ??= block.end;
+  }
+
+  finish(journal: Journal, claimEpoch: number): RecoveredRoom {
     const { meta, profile } = this.#identity;
     const sinceCreatedUs = (Date.now() / 1_000 - meta.createdAt) * 1_000_000;
     const lastEpoch = Math.max(0, ...this.#epochEnds.keys());
     // An incarnation that wrote nothing has left no trace of its epoch: by the clock, none is given twice.
-    const epoch = Math.max(lastEpoch + 1, Math.floor(sinceCreatedUs / 1_000_000) + 2);
-    const count = Math.max(-1, ...this.#identity.producers.keys()) + 1;
-    return {
+    const epoch = Math.max(lastEpoch + 1, claimEpoch, Math.floor(sinceCreatedUs / 1_000_000) + 2);
+    for (const producer of this.#producers.all()) this.#endLoss(producer);
+    const start: RoomStart = {
       meta,
       profile,
       epoch,
@@ -97,57 +117,77 @@ class Recovery {
       clock: new RoomClock(Math.max(this.#lastTime + 1, sinceCreatedUs)),
       journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing(epoch) },
       headSeq: this.#headSeq,
-      recent: this.#recent,
+      recent: this.#recent.items,
       epochEnds: this.#epochEnds,
-      producers: Array.from({ length: count }, (_, index) => this.#restored(index)),
+      producers: this.#producers.restored(this.#headSeq),
       checkpoints: this.#checkpoints,
       playClock: this.#playClock,
       events: this.#events,
+      gaps: this.#gaps,
     };
+    return { start, end: this.#end, lost: this.#lost };
   }
 
-  #restored(index: number): RestoredProducer {
-    const producer = this.#producer(index);
-    return { ...producer, firstSeq: producer.firstSeq || this.#headSeq + 1 };
+  /** Goes on from how a sealed block says that the room stood: after a damaged one, or at the start. */
+  #agree(room: RoomRecord): void {
+    if (room.headSeq > this.#headSeq) this.#recent.clear();
+    this.#headSeq = Math.max(this.#headSeq, room.headSeq);
+    this.#lastTime = Math.max(this.#lastTime, room.time);
+    this.#events = room.events;
+    this.#gaps = room.gaps;
+    this.#playClock = new PlayClock(room.pauses, room.paused);
+    this.#producers.agree(room.producers);
+    for (const checkpoint of room.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
+    for (const [epoch, seq] of room.epochEnds) this.#epochEnds.set(epoch, seq);
   }
 
-  #takeEntry(entry: TimelineEntry, sealed: boolean): void {
-    const producer = this.#producer(entry.producer);
+  #takeEntry(entry: TimelineEntry, { gaps }: EventBlock, sealed: boolean): void {
+    const producer = this.#producers.get(entry.producer);
     const { context } = producer;
-    if (entry.pseq > context.pseq + 1) loseEvents(producer);
+    const isOwn = entry.stamp !== null;
+    for (const gap of isOwn && entry.pseq > context.pseq + 1 ? gaps : []) {
+      if (gap.producer === entry.producer && gap.lastPseq < entry.pseq) this.#takeGap(gap);
+    }
+    if (!sealed && isOwn && producer.isLostWith(entry, this.#compression.crc32)) {
+      this.#recent.clear();
+      this.#headSeq = entry.seq;
+      return;
+    }
+    this.#endLoss(producer);
+    const before = !isOwn && hasKeyframe(entry.body) ? context.vocabulary.fork() : undefined;
     const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
     if (!sealed) this.#sealing?.add(entry);
     // Entries are found by counting: what lies before a hole is of no use to anybody.
-    if (entry.seq > this.#headSeq + 1) this.#forgetRecent(0);
+    if (entry.seq > this.#headSeq + 1) this.#recent.clear();
     this.#headSeq = entry.seq;
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
-    const isOwn = entry.stamp !== null;
-    this.#recent.push({ entry, restarts: isOwn && producer.restarts });
-    this.#recentBytes += entry.body.length + RECENT_OVERHEAD;
-    if (this.#recentBytes > 2 * RECENT_BYTES) this.#forgetRecent(RECENT_BYTES);
+    const isMadeForOwner = !isOwn && isForOwner(event?.type);
+    this.#recent.add({ entry, restarts: isOwn && producer.restarts, isForOwner: isMadeForOwner });
     if (isOwn) producer.restarts = false;
     if (isOwn && change) producer.needsKeyframe = false;
+    if (isMadeForOwner && before) producer.rewind(entry.seq, before);
+    if (isOwn && event && isSpelled(entry.body)) producer.observeStale(event);
     if (!event) return;
     this.#events++;
     this.#playClock.observe(entry.time, context.player, event);
-    if (!isOwn) observePresence(producer, event);
-  }
-
-  /** Keeps only the newest entries of at most that many bytes. */
-  #forgetRecent(bytes: number): void {
-    let from = 0;
-    for (; this.#recentBytes > bytes && from < this.#recent.length; from++) {
-      this.#recentBytes -= (this.#recent[from]?.entry.body.length ?? 0) + RECENT_OVERHEAD;
-    }
-    this.#recent = this.#recent.slice(from);
+    if (!isOwn) producer.observePresence(event);
   }
 
   #takeGap({ producer: index, lastPseq }: GapRecord): void {
-    const producer = this.#producer(index);
+    const producer = this.#producers.get(index);
     if (lastPseq <= producer.context.pseq) return;
-    loseEvents(producer);
-    producer.context.skipTo(lastPseq);
+    this.#gaps++;
+    producer.skipTo(lastPseq);
+  }
+
+  /** What was damaged of a producer is stated, up to where it can go on from (J6). */
+  #endLoss(producer: RecoveredProducer): void {
+    const gap = producer.takeLoss();
+    if (!gap) return;
+    this.#lost.push(gap);
+    this.#gaps++;
+    this.#sealing?.gap(gap);
   }
 
   /** Puts a block that is not sealed yet, of which `declared` producers are known from before, into the next that will be. */
@@ -161,32 +201,21 @@ class Recovery {
   /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */
   #openSealing(epoch: number): BlockBuilder {
     const builder = new BlockBuilder(this.#recordingId, epoch, this.#compression);
-    if (!this.#lastSealed) builder.meta(this.#identity.meta);
-    const latest = new Map(Array.from(this.#producers.values(), ({ context }) => [context.player, context]));
-    builder.open(latest.values());
+    openSealed(builder, this.#identity.meta, { contexts: this.#producers.latest(), room: this.#describe() });
     return builder;
   }
 
-  #producer(index: number): Producer {
-    const known = this.#producers.get(index);
-    if (known) return known;
-    const unknown = { index, player: `unknown-${index}`, instance: '' };
-    const context = new ProducerContext(this.#identity.profile, this.#identity.producers.get(index) ?? unknown);
-    const producer = { context, isPresent: false, firstSeq: 0, expected: null, restarts: false, needsKeyframe: false };
-    this.#producers.set(index, producer);
-    return producer;
+  #describe(): RoomRecord {
+    return {
+      headSeq: this.#headSeq,
+      time: this.#lastTime,
+      events: this.#events,
+      gaps: this.#gaps,
+      epochEnds: [...this.#epochEnds],
+      checkpoints: [...this.#checkpoints.values()],
+      pauses: this.#playClock.past,
+      paused: this.#playClock.paused,
+      producers: this.#producers.describe(),
+    };
   }
-}
-
-/** The vocabulary starts over with the next entry, and the next change has to be a keyframe (D3). */
-function loseEvents(producer: Producer): void {
-  producer.restarts = true;
-  producer.needsKeyframe = true;
-}
-
-/** A player that left had said how much it recorded; whatever else happened to it, it has not. */
-function observePresence(producer: Producer, { type, data }: GameEvent): void {
-  if (type === EventType.PLAYER_JOIN) producer.isPresent = true;
-  if (type === EventType.PLAYER_LEAVE) producer.isPresent = false;
-  producer.expected = type === EventType.PLAYER_LEAVE && data.reason === 'left' ? producer.context.pseq : null;
 }

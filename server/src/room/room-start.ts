@@ -1,4 +1,12 @@
-import type { CheckpointRecord, PlayClock, ProducerContext, Profile, RecordingMeta } from '@gametape/shared';
+import type {
+  CheckpointPlace,
+  LiveState,
+  PlayClock,
+  ProducerContext,
+  Profile,
+  RecordingMeta,
+  Vocabulary,
+} from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import type { RecentEntry } from './recent-entries.ts';
 import type { RoomJournalOptions } from './room-journal.ts';
@@ -12,13 +20,17 @@ export interface RoomStart {
   readonly journal: Pick<RoomJournalOptions, 'journal' | 'lastSealed' | 'sealing'>;
   readonly headSeq: number;
   /** Entries up to `headSeq` that a client may still have to be shown, by consecutive seq. */
-  readonly recent: readonly Pick<RecentEntry, 'entry' | 'restarts'>[];
+  readonly recent: readonly Pick<RecentEntry, 'entry' | 'restarts' | 'isForOwner'>[];
   /** Last seq of each earlier epoch: a position of one of them is still good up to there (W4). */
   readonly epochEnds: ReadonlyMap<number, number>;
   readonly producers: readonly RestoredProducer[];
-  readonly checkpoints: ReadonlyMap<string, CheckpointRecord>;
+  readonly checkpoints: ReadonlyMap<string, CheckpointPlace>;
   readonly playClock: PlayClock;
   readonly events: number;
+  /** How many gaps its producers have left. */
+  readonly gaps: number;
+  /** States that players start with, instead of what they come with. */
+  readonly startStates?: ReadonlyMap<string, LiveState>;
 }
 
 /** What a journal says of a producer. */
@@ -33,4 +45,8 @@ export interface RestoredProducer {
   /** Its last entry is followed by a gap. */
   readonly restarts: boolean;
   readonly needsKeyframe: boolean;
+  /** Seq of the last rewind that restored its state; 0 if none did (T8). */
+  readonly rewoundAt: number;
+  /** By base, the vocabulary of events that may still come and go on from before a rewind. */
+  readonly staleVocabularies: ReadonlyMap<number, Vocabulary>;
 }

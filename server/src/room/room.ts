@@ -1,33 +1,38 @@
 import {
   type Body,
-  type CheckpointRecord,
+  type CheckpointPlace,
   type Compression,
   type EndRecord,
   type EventsUp,
   EventType,
   type EventUp,
+  type GameEvent,
   GametapeError,
   type Gap,
   isGametapeError,
   type JsonObject,
-  LIMITS,
+  type LiveState,
   type PlayClock,
   type Position,
   ProducerContext,
   type Profile,
   type RecordingMeta,
+  type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
+import type { Journal, Sealed } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { Timeline } from '../timeline/timeline.ts';
+import { isLater, type Key, ORIGIN, Timeline } from '../timeline/timeline.ts';
+import { statesAtCheckpoint } from './checkpoint-states.ts';
 import { checkBody } from './event-check.ts';
 import type { Flusher } from './flusher.ts';
 import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
-import { type LeaveReason, relayBody } from './room-events.ts';
+import { RoomCheckpoints } from './room-checkpoints.ts';
+import { isForOwner, type LeaveReason, relayBody, restoringBody } from './room-events.ts';
 import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
@@ -47,6 +52,8 @@ export interface RoomEnvironment {
   readonly flusher: Flusher;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
+  /** Something threw that should not have (S4). */
+  readonly onFault: (error: unknown) => void;
 }
 
 /**
@@ -59,15 +66,16 @@ export class Room {
   readonly epoch: number;
   readonly clock: RoomClock;
   readonly seats: Seat[] = [];
-  readonly checkpoints: Map<string, CheckpointRecord>;
+  readonly checkpoints: RoomCheckpoints;
   readonly playClock: PlayClock;
   readonly recent: RecentEntries;
   readonly #environment: RoomEnvironment;
   readonly #epochEnds: ReadonlyMap<number, number>;
-  readonly #durability: string;
+  readonly #journal: Journal;
   readonly #timeline = new Timeline();
   readonly #output: RoomOutput;
   readonly #limits: RoomLimits;
+  readonly #startStates: ReadonlyMap<string, LiveState>;
   #headSeq: number;
   #events: number;
   #isOver = false;
@@ -78,27 +86,39 @@ export class Room {
     this.epoch = start.epoch;
     this.#epochEnds = start.epochEnds;
     this.clock = start.clock;
-    this.checkpoints = new Map(start.checkpoints);
+    this.checkpoints = new RoomCheckpoints(start.meta.room, start.checkpoints);
     this.playClock = start.playClock;
+    this.#startStates = start.startStates ?? new Map();
     this.#headSeq = start.headSeq;
     this.#events = start.events;
     this.#environment = environment;
-    this.#durability = start.journal.journal.durability;
+    this.#journal = start.journal.journal;
     const now = this.clock.now();
     this.recent = new RecentEntries(start.headSeq - start.recent.length);
-    for (const { entry, restarts } of start.recent) {
-      this.recent.add({ entry, restarts, arrival: now });
+    for (const item of start.recent) {
+      const { entry } = item;
+      this.recent.add({ ...item, arrival: now });
       this.#timeline.remember(entry.seq, entry);
     }
     this.recent.trim(start.headSeq);
     for (const producer of start.producers) this.#restoreSeat(producer);
     const { meta, epoch, headSeq, clock } = start;
-    const { compression, flusher, onFailure } = environment;
-    this.#limits = new RoomLimits(meta.room, () => this.currentSeats());
-    const contexts = () => this.currentSeats().map(({ context }) => context);
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, contexts });
+    const { compression, flusher, onFailure, onFault } = environment;
+    this.#limits = new RoomLimits(meta.room, () => this.currentSeats(), start.gaps);
+    const opening = () => ({ contexts: this.currentSeats().map(({ context }) => context), room: this.#describe() });
+    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
     const { seats, recent } = this;
-    this.#output = new RoomOutput({ name: meta.room, clock, journal, flusher, seats, recent, headSeq, onFailure });
+    this.#output = new RoomOutput({
+      name: meta.room,
+      clock,
+      journal,
+      flusher,
+      seats,
+      recent,
+      headSeq,
+      onFailure,
+      onFault,
+    });
   }
 
   /** Whoever watches, beside the seats. */
@@ -123,7 +143,7 @@ export class Room {
   }
 
   get durability(): string {
-    return this.#durability;
+    return this.#journal.durability;
   }
 
   /** Its last block is sealed, or about to be: nothing more is recorded. */
@@ -150,6 +170,44 @@ export class Room {
     return [...new Map(this.seats.map((seat) => [seat.player, seat])).values()];
   }
 
+  /** A seat for what is about the room and about no player: one that is present, or the first there was. */
+  anySeat(): Seat {
+    const seats = this.currentSeats();
+    const seat = seats.find(({ presence }) => presence === 'present') ?? seats[0];
+    if (!seat) throw new GametapeError('NOT_FOUND', `room ${this.name}: nobody has joined it`);
+    return seat;
+  }
+
+  /** Every player's state at a checkpoint, as the journal has it. @throws GametapeError `DAMAGED`, `JOURNAL_FAILED` */
+  async statesAt(checkpoint: CheckpointPlace): Promise<ReadonlyMap<string, LiveState>> {
+    await this.flushed();
+    const producers = this.seats.map(({ context }) => context);
+    const { compression } = this.#environment;
+    return await statesAtCheckpoint({ journal: this.#journal, meta: this.meta, producers, compression }, checkpoint);
+  }
+
+  /** Names this point for nobody in particular. @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED` */
+  checkpoint(name: string): CheckpointPlace {
+    this.checkpoints.check(name);
+    const seat = this.anySeat();
+    const entry = this.#record(seat, relayBody(seat.context.vocabulary, EventType.CHECKPOINT, { name }));
+    this.#addCheckpoint(entry, name);
+    return { name, seq: entry.seq, time: entry.time };
+  }
+
+  /** Play time stands still, or goes on for all who hold it: what they said by themselves counts as if they had taken it back. */
+  setPaused(isPaused: boolean): void {
+    const { paused } = this.playClock;
+    if (isPaused === (paused !== undefined)) return;
+    const holders = isPaused
+      ? [this.anySeat()]
+      : this.currentSeats().filter((seat) => paused?.players.includes(seat.player));
+    for (const seat of holders) {
+      const data = { speed: isPaused ? 0 : 1 };
+      this.#record(seat, relayBody(seat.context.vocabulary, EventType.SPEED_CHANGE, data));
+    }
+  }
+
   /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. @throws GametapeError `ROOM_FULL` */
   addSeat(player: string, instance: string, clock: number, name: string | undefined): Seat {
     this.#limits.checkProducers(this.seats.length);
@@ -164,10 +222,7 @@ export class Room {
   join(seat: Seat, data: JsonObject, state?: Uint8Array): void {
     const { context } = seat;
     const entry = this.#record(seat, relayBody(context.vocabulary, EventType.PLAYER_JOIN, data, state));
-    if (seat.firstSeq === 0) {
-      seat.firstSeq = entry.seq;
-      seat.lastKey = entry;
-    }
+    if (seat.firstSeq === entry.seq) seat.lastKey = entry;
   }
 
   /** Records PLAYER_LEAVE. */
@@ -180,7 +235,7 @@ export class Room {
    *
    * @throws GametapeError for an event that may not be recorded; those before it are.
    */
-  accept(seat: Seat, { firstPseq, shown, events }: EventsUp): void {
+  accept(seat: Seat, { firstPseq, shown, base = 0, events }: EventsUp): void {
     const { context } = seat;
     if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
@@ -189,6 +244,7 @@ export class Room {
     }
     // T5: a client cannot have been shown what does not exist.
     if (shown !== undefined) seat.shown = Math.min(shown, this.#headSeq);
+    seat.follow(Math.min(base, seat.rewoundAt));
     const arrival = this.clock.now();
     for (const [index, event] of events.entries()) {
       const pseq = firstPseq + index;
@@ -214,16 +270,21 @@ export class Room {
       return;
     }
     this.#limits.countGap();
-    const stated = reason.slice(0, MAX_REASON).toWellFormed();
-    this.#output.addGap({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason: stated });
-    this.#environment.log.warn(
-      { room: this.name, player: seat.player, from: context.pseq + 1, to: lastPseq, reason: stated },
-      'gap',
-    );
+    const gap = {
+      producer: context.index,
+      firstPseq: context.pseq + 1,
+      lastPseq,
+      reason: reason.slice(0, MAX_REASON).toWellFormed(),
+    };
     context.skipTo(lastPseq);
     seat.awaitsGap = false;
-    seat.restarts = true;
-    seat.needsKeyframe = true;
+    // After a rewind that it has not answered yet both sides know where they are: at the restored state.
+    const isFollowed = seat.base >= seat.rewoundAt;
+    seat.restarts = isFollowed;
+    seat.needsKeyframe = isFollowed;
+    seat.staleVocabularies.clear();
+    this.#output.addGap(gap);
+    this.#environment.log.warn({ room: this.name, player: seat.player, ...gap }, 'gap');
   }
 
   /** An event of a player that is gone, or has said that there is none, would be acked and not be in the recording. */
@@ -242,7 +303,7 @@ export class Room {
   }
 
   /** Puts everything into the recording's own file; with `end` for good. @throws GametapeError `JOURNAL_FAILED` */
-  seal(end?: EndRecord): Promise<void> {
+  seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#isOver = true;
     return this.#output.seal(end);
   }
@@ -257,16 +318,24 @@ export class Room {
     this.#output.stop();
   }
 
+  /** The same for good: a fault has left it in a state that nobody knows. */
+  abandon(): void {
+    this.#isOver = true;
+    this.#output.stop();
+  }
+
   /** A seat as it comes back: nobody is connected, who was may return. What it had accepted is stable once sealed. */
-  #restoreSeat({ context, isPresent, firstSeq, expected, restarts, needsKeyframe }: RestoredProducer): void {
+  #restoreSeat({ context, isPresent, firstSeq, expected, ...standing }: RestoredProducer): void {
     const seat = new Seat(context, new ClockEstimate(this.clock.now(), this.clock.now()), undefined);
     seat.presence = isPresent ? 'away' : 'gone';
     seat.accepted = context.pseq;
     seat.lastKey = { time: context.time, hlc: context.hlc };
     seat.firstSeq = firstSeq;
     seat.expected = expected;
-    seat.restarts = restarts;
-    seat.needsKeyframe = needsKeyframe;
+    seat.restarts = standing.restarts;
+    seat.needsKeyframe = standing.needsKeyframe;
+    seat.rewoundAt = standing.rewoundAt;
+    for (const [base, vocabulary] of standing.staleVocabularies) seat.staleVocabularies.set(base, vocabulary);
     this.seats.push(seat);
   }
 
@@ -291,13 +360,17 @@ export class Room {
   }
 
   /** False when a gap has to come first. */
-  #acceptNew(seat: Seat, pseq: number, { stampDelta, body }: EventUp, arrival: number): boolean {
+  #acceptNew(seat: Seat, pseq: number, { stampDelta, body: sent }: EventUp, arrival: number): boolean {
     const { context } = seat;
+    const isStale = seat.base < seat.rewoundAt;
+    const body = isStale ? seat.withoutChange(sent) : sent;
+    if (!body)
+      return this.#askForKeyframe(seat, pseq, 'it goes on from before a rewind, and from a vocabulary that is lost');
     const stamp = Math.min(MAX_STAMP, Math.max(context.stamp, context.stamp + stampDelta));
     const { crc32 } = this.#environment.compression;
     const stateBytes = context.state.bytes;
     const check = (read: Body) => {
-      if (seat.needsKeyframe && read.change?.form === 'delta') {
+      if (seat.needsKeyframe && read.change?.form === 'delta' && !isStale) {
         throw new GametapeError('BAD_DELTA', 'expected a keyframe after the gap, found a delta');
       }
       checkBody(read, context.state, this.profile);
@@ -308,13 +381,7 @@ export class Room {
       decoded = context.read(body, stamp, 'BAD_MESSAGE', crc32, check);
     } catch (error) {
       if (!isGametapeError(error, 'BAD_DELTA')) throw error;
-      seat.awaitsGap = true;
-      this.#environment.log.warn(
-        { room: this.name, player: seat.player, pseq, reason: error.message },
-        'delta does not fit',
-      );
-      seat.receiver?.send({ kind: 'need-keyframe', pseq });
-      return false;
+      return this.#askForKeyframe(seat, pseq, error.message);
     }
     if (decoded.change) seat.needsKeyframe = false;
     const { lastKey, estimate, shown } = seat;
@@ -323,60 +390,116 @@ export class Room {
     const entry = { seq: ++this.#headSeq, producer: context.index, pseq, time, hlc, stamp, body };
     seat.lastKey = entry;
     seat.received++;
-    seat.rememberBody(pseq, crc32(body));
+    seat.rememberBody(pseq, crc32(sent));
     context.follow(entry);
-    this.#append(entry, seat, arrival);
-    if (decoded.event) this.#observe(seat, entry, decoded.event);
+    this.#append(entry, seat, arrival, decoded.event);
     return true;
   }
 
-  /** An entry that the relay makes about a seat. */
-  #record(seat: Seat, body: Uint8Array): TimelineEntry {
-    const { context } = seat;
-    const arrival = this.clock.now();
-    const previous = { time: context.time, hlc: context.hlc };
-    const { time, hlc } = this.#timeline.placeOwn(previous, arrival);
-    const entry = { seq: ++this.#headSeq, producer: context.index, pseq: 0, time, hlc, stamp: null, body };
-    const { event } = context.advance(entry, 'BAD_MESSAGE', this.#environment.compression.crc32);
-    this.#append(entry, seat, arrival);
-    if (event) this.#observe(seat, entry, event);
+  #askForKeyframe(seat: Seat, pseq: number, reason: string): false {
+    seat.awaitsGap = true;
+    this.#environment.log.warn({ room: this.name, player: seat.player, pseq, reason }, 'delta does not fit');
+    seat.receiver?.send({ kind: 'need-keyframe', pseq });
+    return false;
+  }
+
+  /**
+   * Restores the states of a checkpoint: one keyframe for each player that had one, the last with the REWIND (T8).
+   *
+   * @param holder whose event it is
+   * @throws GametapeError `LIMIT_EXCEEDED` and nothing is rewound
+   */
+  rewind(holder: Seat, name: string, states: ReadonlyMap<string, LiveState>): void {
+    const seats = this.currentSeats();
+    this.#limits.checkAll(seats.map(({ player, context }) => (states.get(player) ?? context.state).bytes));
+    const event = { type: EventType.REWIND, data: { name } };
+    let after: Key = ORIGIN;
+    for (const seat of [...seats.filter((other) => other !== holder), holder]) {
+      const state = states.get(seat.player);
+      const { vocabulary } = seat.context;
+      if (seat !== holder && !state) continue;
+      const made = seat === holder ? event : undefined;
+      const body = state ? restoringBody(vocabulary, state, made) : relayBody(vocabulary, event.type, event.data);
+      if (!state) this.#record(seat, body, after);
+      else after = this.#restore(seat, body, after);
+    }
+  }
+
+  /** A player that is new here starts from the checkpoint that the room started from, if it had a state there. */
+  startFrom(seat: Seat): void {
+    const state = this.#startStates.get(seat.player);
+    if (!state || this.seats.some((other) => other !== seat && other.player === seat.player)) return;
+    this.#restore(seat, restoringBody(seat.context.vocabulary, state));
+  }
+
+  /** What its player makes before it sees this comes after it all the same: states are as they follow each other. */
+  #restore(seat: Seat, body: Uint8Array, after?: Key): TimelineEntry {
+    seat.rewind(this.#headSeq + 1);
+    const entry = this.#record(seat, body, after);
+    seat.lastKey = entry;
     return entry;
   }
 
-  #append(entry: TimelineEntry, seat: Seat, arrival: number): void {
+  /** An entry that the relay makes about a seat, after that one in the order of the timeline. */
+  #record(seat: Seat, body: Uint8Array, after: Key = ORIGIN): TimelineEntry {
+    const { context } = seat;
+    const arrival = this.clock.now();
+    const previous = { time: context.time, hlc: context.hlc };
+    const { time, hlc } = this.#timeline.placeOwn(isLater(after, previous) ? after : previous, arrival);
+    const entry = { seq: ++this.#headSeq, producer: context.index, pseq: 0, time, hlc, stamp: null, body };
+    const { event } = context.advance(entry, 'BAD_MESSAGE', this.#environment.compression.crc32);
+    this.#append(entry, seat, arrival, event);
+    return entry;
+  }
+
+  /** What an entry changes about the room comes first: the block may be sealed with it, and the next says how things stand. */
+  #append(entry: TimelineEntry, seat: Seat, arrival: number, event: GameEvent | undefined): void {
+    const isOwn = entry.stamp !== null;
+    const restarts = seat.restarts && isOwn;
+    if (isOwn) seat.restarts = false;
+    if (seat.firstSeq === 0) seat.firstSeq = entry.seq;
+    if (event) {
+      this.#events++;
+      this.playClock.observe(entry.time, seat.player, event);
+    }
     this.#timeline.remember(entry.seq, entry);
-    this.#output.addEntry(entry, { restarts: seat.restarts && entry.stamp !== null, arrival });
-    if (entry.stamp !== null) seat.restarts = false;
+    this.#output.addEntry({ entry, restarts, arrival, isForOwner: !isOwn && isForOwner(event?.type) });
+    if (isOwn && event?.type === EventType.CHECKPOINT) this.#nameCheckpoint(seat, entry, event.data.name);
   }
 
-  /** What an event means for the room beside being recorded. */
-  #observe(seat: Seat, entry: TimelineEntry, event: { type: string; data: JsonObject }): void {
-    this.#events++;
-    this.playClock.observe(entry.time, seat.player, event);
-    if (event.type === EventType.CHECKPOINT && entry.stamp !== null) this.#checkpoint(seat, entry, event.data.name);
+  /** A name that cannot be given is answered: the event is recorded all the same. */
+  #nameCheckpoint(seat: Seat, entry: TimelineEntry, name: unknown): void {
+    try {
+      this.checkpoints.check(name);
+      this.#addCheckpoint(entry, name);
+    } catch (error) {
+      if (!isGametapeError(error)) throw error;
+      const { code, message } = error;
+      seat.receiver?.send({ kind: 'notice', code, message, pseq: entry.pseq });
+    }
   }
 
-  #checkpoint(seat: Seat, { seq, time, pseq }: TimelineEntry, name: unknown): void {
-    if (typeof name !== 'string' || name === '' || name.length > 256) {
-      const message = 'checkpoint: expected a name of 1 to 256 characters';
-      seat.receiver?.send({ kind: 'notice', code: 'BAD_EVENT', message, pseq });
-      return;
-    }
-    if (this.checkpoints.has(name)) {
-      const message = `checkpoint ${JSON.stringify(name)}: the room has one of that name`;
-      seat.receiver?.send({ kind: 'notice', code: 'NAME_TAKEN', message, pseq });
-      return;
-    }
-    if (this.checkpoints.size >= LIMITS.checkpoints) {
-      const message = `checkpoint ${JSON.stringify(name)}: the room has ${this.checkpoints.size}, no more are allowed`;
-      seat.receiver?.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message, pseq });
-      return;
-    }
+  #addCheckpoint({ seq, time }: TimelineEntry, name: string): void {
     const { crc32 } = this.#environment.compression;
     const known = this.currentSeats().filter(({ context }) => context.state.size > 0);
     const hashes = known.map(({ context }) => [context.index, context.state.hash(crc32)] as const);
-    const checkpoint = { name, seq, eventIndex: 0, time, hashes };
-    this.checkpoints.set(name, checkpoint);
-    this.#output.addCheckpoint(checkpoint);
+    this.checkpoints.add({ name, seq, time });
+    this.#output.addCheckpoint({ name, seq, eventIndex: 0, time, hashes });
+  }
+
+  /** How the room stands now, for whoever recovers it from here on (J3). */
+  #describe(): RoomRecord {
+    const { playClock } = this;
+    return {
+      headSeq: this.#headSeq,
+      time: this.clock.now(),
+      events: this.#events,
+      gaps: this.#limits.gaps,
+      epochEnds: [...this.#epochEnds, [this.epoch, this.#headSeq]],
+      checkpoints: this.checkpoints.places,
+      pauses: playClock.past,
+      paused: playClock.paused,
+      producers: this.seats.map((seat) => seat.describe()),
+    };
   }
 }

@@ -1,10 +1,14 @@
-import type { ProducerContext } from '@gametape/shared';
+import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
 import type { ClockEstimate } from '../timeline/clock-estimate.ts';
 import { type Key, ORIGIN } from '../timeline/timeline.ts';
 import type { Receiver } from './receiver.ts';
+import { withoutChange } from './room-events.ts';
 
 /** Checksums of this many bodies are kept, to tell a resent event from another one under its number (W2). */
 const REMEMBERED_BODIES = 1_024;
+
+/** So many rewinds that it answers may be on their way to a player before what it made meanwhile cannot be read any more. */
+const REMEMBERED_REWINDS = 8;
 
 /**
  * One producer's place in a room, connected or not.
@@ -36,6 +40,11 @@ export class Seat {
   restarts = false;
   /** The next change after a gap has to be a keyframe: what it would be relative to is not known (D3). */
   needsKeyframe = false;
+  /** Seq of the last rewind that restored its state, and of the last one that it goes on from: events between are stale (T8). */
+  rewoundAt = 0;
+  base = 0;
+  /** By base, the vocabulary of events that go on from an older state, where it is more than the profile's. */
+  readonly staleVocabularies = new Map<number, Vocabulary>();
   /** It has said how much it recorded, and all of it is here: the room ends without more of it (W6). */
   isDone = false;
   graceTimer: NodeJS.Timeout | undefined;
@@ -50,6 +59,58 @@ export class Seat {
 
   get player(): string {
     return this.context.player;
+  }
+
+  /** Its state is that of a rewind from entry `seq` on. What is on its way goes on from the state and vocabulary before. */
+  rewind(seq: number): void {
+    const { vocabulary } = this.context;
+    if (vocabulary.learnedTemplates.length > 0) this.staleVocabularies.set(this.rewoundAt, vocabulary.fork());
+    this.rewoundAt = seq;
+    this.restarts = false;
+    this.needsKeyframe = false;
+    if (this.staleVocabularies.size <= REMEMBERED_REWINDS) return;
+    this.staleVocabularies.delete(this.staleVocabularies.keys().next().value as number);
+  }
+
+  /** What it makes goes on from that rewind: nothing that goes on from one before will come. */
+  follow(base: number): void {
+    if (base <= this.base) return;
+    this.base = base;
+    for (const earlier of this.staleVocabularies.keys()) if (earlier < base) this.staleVocabularies.delete(earlier);
+  }
+
+  /**
+   * The body of an event that its player made before it saw a rewind: the event alone (T8). Undefined where it cannot be read any
+   * more: a relay that was started anew long after the rewind knows only what the profile knows.
+   */
+  withoutChange(body: Uint8Array): Uint8Array | undefined {
+    const { base } = this;
+    const { profile } = this.context.vocabulary;
+    const vocabulary = this.staleVocabularies.get(base) ?? new Vocabulary(profile);
+    try {
+      const { event, hasChange } = decodeEvent(body, vocabulary, 'BAD_MESSAGE');
+      this.staleVocabularies.set(base, vocabulary);
+      return withoutChange(this.context.vocabulary, event, hasChange);
+    } catch (error) {
+      if (isGametapeError(error, 'BAD_MESSAGE')) return undefined;
+      throw error;
+    }
+  }
+
+  /** What whoever recovers the room has to know of it, beside its context (J3). */
+  describe(): RoomProducer {
+    const { player, firstSeq, expected, restarts, needsKeyframe, rewoundAt } = this;
+    const isPresent = this.presence !== 'gone';
+    return {
+      player,
+      instance: this.context.instance,
+      firstSeq,
+      isPresent,
+      expected: isPresent ? null : expected,
+      restarts,
+      needsKeyframe,
+      rewoundAt,
+    };
   }
 
   rememberBody(pseq: number, checksum: number): void {

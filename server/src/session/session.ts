@@ -46,6 +46,8 @@ export class Session implements PeerReceiver {
   readonly #handshakeTimer: NodeJS.Timeout;
   readonly #probes = new Probes();
   #state: SessionState = { kind: 'awaiting-hello' };
+  /** The room that it has turned to, in whatever state it is. */
+  #live: LiveRoom | undefined;
   #heardAt = performance.now();
   #probeTimer: NodeJS.Timeout | undefined;
 
@@ -76,7 +78,7 @@ export class Session implements PeerReceiver {
     this.#state = { kind: 'closed' };
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
-    if (state.kind === 'playing') state.live.lose(state.seat, this.#peer);
+    if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
   }
@@ -137,8 +139,11 @@ export class Session implements PeerReceiver {
         this.#run(live.leave(seat, message.lastPseq));
         return;
       case 'end':
-        live.end(message.outcome);
+        void live.end(message.outcome);
         live.answer(seat, message.lastPseq);
+        return;
+      case 'rewind':
+        this.#rewind(live, seat, message.name);
         return;
       case 'final':
         live.answer(seat, message.lastPseq);
@@ -146,6 +151,16 @@ export class Session implements PeerReceiver {
       case 'hello':
         throw new GametapeError('BAD_MESSAGE', 'a second hello');
     }
+  }
+
+  /** What cannot be rewound to is answered; the player plays on. */
+  #rewind(live: LiveRoom, seat: Seat, name: string): void {
+    const refused = live.rewind(name, seat).catch((error: unknown) => {
+      if (!isGametapeError(error)) throw error;
+      const { code, message } = error;
+      this.#peer.send(encodeMessage({ kind: 'notice', code, message, pseq: 0, rewind: name }));
+    });
+    this.#run(refused);
   }
 
   #greet(hello: Hello): void {
@@ -165,11 +180,12 @@ export class Session implements PeerReceiver {
   async #join(hello: Hello): Promise<void> {
     let live: LiveRoom;
     try {
-      live = this.#deps.directory.roomFor(hello);
+      live = await this.#deps.directory.roomFor(hello);
     } catch (error) {
       if (isGametapeError(error, 'ROOM_ENDED') && hello.resume) await this.#tellEnd(hello.resume.recordingId);
       throw error;
     }
+    this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
       if (this.#isClosed) live.room.spectators.delete(receiver);
@@ -222,10 +238,11 @@ export class Session implements PeerReceiver {
       this.#deps.log.info({ address: this.#peer.address, code: error.code, reason: error.message }, 'peer refused');
     } else {
       this.#peer.close(CloseCode.SERVER_ERROR, 'the relay has a fault');
-      this.#deps.log.error(
-        { address: this.#peer.address, error: String((error as Error).stack ?? error) },
-        'session failed',
-      );
+      const { kind } = this.#state;
+      const details = { address: this.#peer.address, state: kind, error: String((error as Error).stack ?? error) };
+      this.#deps.log.error(details, 'session failed');
+      // What its room was in the middle of is not known: nobody goes on with it (S4).
+      if (this.#live) this.#live.quarantine(error);
     }
   }
 }
@@ -235,9 +252,11 @@ const CLOSE_CODES: Partial<Record<ErrorCode, CloseCode>> = {
   NOT_ALLOWED: CloseCode.NOT_ALLOWED,
   NOT_FOUND: CloseCode.ROOM_ENDED,
   ROOM_ENDED: CloseCode.ROOM_ENDED,
+  ROOM_ELSEWHERE: CloseCode.MOVED,
   ROOM_FULL: CloseCode.ROOM_FULL,
   SUPERSEDED: CloseCode.SUPERSEDED,
   VERSION_UNKNOWN: CloseCode.VERSION_UNKNOWN,
   JOURNAL_FAILED: CloseCode.JOURNAL_FAILED,
   TIMED_OUT: CloseCode.SILENT,
+  ROOM_QUARANTINED: CloseCode.SERVER_ERROR,
 };

@@ -59,6 +59,6 @@ export class Timeline {
   }
 }
 
-function isLater(a: Key, b: Key): boolean {
+export function isLater(a: Key, b: Key): boolean {
   return a.time > b.time || (a.time === b.time && a.hlc > b.hlc);
 }

@@ -4,6 +4,7 @@ import type { DeltaOp, GameEvent, State, StateChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import type { Profile } from '../profile/profile.ts';
 import { LiveState } from '../state/live-state.ts';
+import type { Json } from '../values/json.ts';
 import { encodeBody } from './encode-body.ts';
 import { Vocabulary } from './vocabulary.ts';
 
@@ -59,6 +60,17 @@ export class BodyEncoder {
   restart(): void {
     this.#vocabulary.reset({ templates: 0, names: 0 });
     this.#needsKeyframe = this.state.size > 0;
+  }
+
+  /**
+   * The state is that of a rewind, which everybody knows from the relay: what is pending is dropped, and the vocabulary starts
+   * over (T8). A keyframe that was due because of a gap still is.
+   */
+  rebase(entries: Iterable<readonly [key: string, value: Json]>, stamp: number): void {
+    this.#vocabulary.reset({ templates: 0, names: 0 });
+    this.state.apply({ form: 'keyframe', entries: [...entries] }, stamp);
+    this.#pending = [];
+    this.#editEnds.clear();
   }
 
   /** The body of an event with all that is pending, or of what is pending alone. The bytes are the caller's. */

@@ -1,4 +1,5 @@
-import type { ByteReader } from '../bytes/byte-reader.ts';
+import { ByteReader } from '../bytes/byte-reader.ts';
+import type { ErrorCode } from '../errors.ts';
 import type { Body, DeltaOp, GameEvent, NestedChange, StateChange } from '../event.ts';
 import { LIMITS } from '../limits.ts';
 import { decodeValue } from '../values/decode-value.ts';
@@ -38,6 +39,27 @@ export function readBody(reader: ByteReader, vocabulary: Vocabulary, context: Bo
 export function hasEvent(body: Uint8Array): boolean {
   // The head is the number of a template, 0 for none, times 4, and a form.
   return (body[0] ?? 0) >= 4;
+}
+
+/** The event of a body whose change is of no use to anybody any more: that there is one is all that is read of it (T8). */
+export function decodeEvent(
+  body: Uint8Array,
+  vocabulary: Vocabulary,
+  code: ErrorCode,
+): { event: GameEvent | undefined; hasChange: boolean } {
+  const mark = vocabulary.mark();
+  try {
+    const { event, form } = readEvent(new ByteReader(body, code), vocabulary);
+    return { event, hasChange: form !== BodyForm.None };
+  } catch (error) {
+    vocabulary.reset(mark);
+    throw error;
+  }
+}
+
+/** The same for one that holds a keyframe. */
+export function hasKeyframe(body: Uint8Array): boolean {
+  return ((body[0] ?? 0) & 3) === BodyForm.Keyframe;
 }
 
 /** What a body says before its state part, and what that needs to be read: later, if the caller wants to. */

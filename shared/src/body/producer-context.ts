@@ -5,7 +5,7 @@ import type { Body, GameEvent, TimelineEntry } from '../event.ts';
 import type { Profile } from '../profile/profile.ts';
 import { LiveState } from '../state/live-state.ts';
 import { BodyForm } from './body-layout.ts';
-import { readBody, readChange, readEvent } from './decode-body.ts';
+import { hasKeyframe, readBody, readChange, readEvent } from './decode-body.ts';
 import { Vocabulary } from './vocabulary.ts';
 
 /** What changes that wait may weigh, over what a block can hold: without it, who never asks for a state would keep them all (R6). */
@@ -93,7 +93,7 @@ export class ProducerContext {
   advance(entry: TimelineEntry, code: ErrorCode, crc32?: Crc32): Body {
     if (this.#waiting.length > 0) this.#catchUp();
     try {
-      if (entry.pseq > this.pseq + 1) this.restart();
+      if (this.#startsOver(entry)) this.restart();
       const body = this.read(entry.body, entry.stamp ?? this.stamp, code, crc32);
       this.follow(entry);
       return body;
@@ -107,7 +107,7 @@ export class ProducerContext {
    * next asked for, or when many wait. Until then the entry's body must stay as it is.
    */
   skim(entry: TimelineEntry, code: ErrorCode, crc32?: Crc32): GameEvent | undefined {
-    if (entry.pseq > this.pseq + 1) this.restart();
+    if (this.#startsOver(entry)) this.restart();
     if (this.#waitingBytes > MAX_WAITING_BYTES) this.#catchUp();
     const mark = this.#vocabulary.mark();
     try {
@@ -135,7 +135,10 @@ export class ProducerContext {
     this.restart();
   }
 
-  /** After a gap the vocabulary starts over: what the lost bodies defined is not known, and nobody refers to it (W3, D3). */
+  /**
+   * The vocabulary starts over: after a gap, as what the lost bodies defined is not known, and nobody refers to it (W3, D3); and
+   * with a keyframe that the relay made, so that both sides of a rewind agree on where they are (T8).
+   */
   restart(): void {
     this.vocabulary.reset({ templates: 0, names: 0 });
   }
@@ -146,6 +149,10 @@ export class ProducerContext {
     if (entry.stamp !== null) this.stamp = entry.stamp;
     this.time = entry.time;
     this.hlc = entry.hlc;
+  }
+
+  #startsOver({ pseq, stamp, body }: TimelineEntry): boolean {
+    return pseq > this.pseq + 1 || (stamp === null && hasKeyframe(body));
   }
 
   /** Makes the changes that wait. One that is bad stays the first that waits. */

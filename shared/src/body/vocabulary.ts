@@ -45,6 +45,14 @@ export class Vocabulary {
     return this.#names;
   }
 
+  /** One that knows the same, and learns on its own from here on. */
+  fork(): Vocabulary {
+    const copy = new Vocabulary(this.profile);
+    for (const template of this.#templates) copy.#learnTemplate(template);
+    for (const name of this.#names) copy.#learnName(name);
+    return copy;
+  }
+
   /** A point to return to if what is being read turns out to be bad. */
   mark(): VocabularyMark {
     this.#mark ??= { templates: this.#templates.length, names: this.#names.length };

@@ -23,6 +23,7 @@ import {
   writeRecord,
   writeValueRecord,
 } from './records.ts';
+import { type RoomRecord, writeRoom } from './room-record.ts';
 
 /** Bytes that an entry takes beside its body, roughly. */
 const ENTRY_OVERHEAD = 8;
@@ -104,6 +105,12 @@ export class BlockBuilder {
   clock(clock: ClockRecord): void {
     writeClock(this.#scratch, clock);
     this.#record(RecordType.Clock);
+  }
+
+  /** How the room stands at the start of the block. */
+  room(room: RoomRecord): void {
+    writeRoom(this.#scratch, room);
+    this.#record(RecordType.Room);
   }
 
   producer(producer: ProducerRecord): void {

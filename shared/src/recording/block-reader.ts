@@ -25,6 +25,7 @@ import {
   readSummary,
   type UnknownRecord,
 } from './records.ts';
+import { type RoomRecord, readRoom } from './room-record.ts';
 
 /** A producer as a keyframe says it was, and the entry of the block from which on it is to be replayed. */
 export interface StartingPoint {
@@ -47,6 +48,8 @@ export class EventBlock {
   readonly end: EndRecord | undefined;
   /** Where play time stands at its start; undefined where the block does not say it. */
   readonly clock: ClockRecord | undefined;
+  /** How its room stood at its start: only sealed blocks of an unfinished recording say it (J3). */
+  readonly room: RoomRecord | undefined;
   /** Records of types this version does not know (R5). */
   readonly unknown: UnknownRecord[] = [];
   readonly #identity: RecordingIdentity;
@@ -91,6 +94,9 @@ export class EventBlock {
           break;
         case RecordType.Clock:
           this.clock = readClock(reader);
+          break;
+        case RecordType.Room:
+          this.room = readRoom(reader);
           break;
         case RecordType.Summary:
           this.summary = readSummary(reader);

@@ -23,6 +23,7 @@ export const RecordType = {
   Markers: 12,
   Pauses: 13,
   PreviousIndex: 14,
+  Room: 15,
 } as const;
 
 /** One SDK instance of one player. */
@@ -61,8 +62,16 @@ export interface RecordingMeta {
   readonly lmsp?: JsonObject;
   /** The recordings that this one was made from by cutting, merging or redacting; a merge has one for each. */
   readonly source?: readonly RecordingSource[];
+  /** The checkpoint that its room started from: players had their states there. */
+  readonly startedFrom?: StartedFrom;
   /** What has been removed from it. */
   readonly redacted?: readonly Redaction[];
+}
+
+/** A checkpoint of another recording. */
+export interface StartedFrom {
+  readonly recordingId: string;
+  readonly checkpoint: string;
 }
 
 /** Part of a recording that another one was made from. Times are microseconds. */
@@ -168,8 +177,15 @@ export function readMeta(reader: ByteReader): RecordingMeta {
   if (redacted !== undefined && !isListOf(redacted, isRedaction)) {
     return reader.fail('has a meta record with a bad mark of what was redacted');
   }
+  if (value.startedFrom !== undefined && !isStartedFrom(value.startedFrom)) {
+    return reader.fail('has a meta record with a bad startedFrom');
+  }
   // What this version does not know of it is kept on rewrite (R5).
   return { ...value, recordingId, room, profile, createdAt };
+}
+
+function isStartedFrom(value: Json): boolean {
+  return isJsonObject(value) && typeof value.recordingId === 'string' && typeof value.checkpoint === 'string';
 }
 
 function isSource(value: Json): boolean {
@@ -251,6 +267,16 @@ export function readCheckpoint(reader: ByteReader): CheckpointRecord {
 
 export function writeClock(writer: ByteWriter, { pausedUs, paused }: ClockRecord): void {
   writer.varint(pausedUs);
+  writeOpenPause(writer, paused);
+}
+
+export function readClock(reader: ByteReader): ClockRecord {
+  const pausedUs = reader.varint();
+  const paused = readOpenPause(reader);
+  return { pausedUs, ...(paused && { paused }) };
+}
+
+export function writeOpenPause(writer: ByteWriter, paused: OpenPause | undefined): void {
   writer.byte(paused ? 1 : 0);
   if (!paused) return;
   writer.zigzag(paused.since);
@@ -258,15 +284,14 @@ export function writeClock(writer: ByteWriter, { pausedUs, paused }: ClockRecord
   for (const player of paused.players) writer.text(player);
 }
 
-export function readClock(reader: ByteReader): ClockRecord {
-  const pausedUs = reader.varint();
+export function readOpenPause(reader: ByteReader): OpenPause | undefined {
   const flag = reader.byte();
-  if (flag > 1) reader.fail(`has a clock record with a flag of ${flag}`);
-  if (flag === 0) return { pausedUs };
+  if (flag > 1) reader.fail(`has a pause with a flag of ${flag}`);
+  if (flag === 0) return undefined;
   const since = reader.zigzag();
   const players: string[] = [];
   for (let count = reader.count(1); count > 0; count--) players.push(reader.text());
-  return { pausedUs, paused: { since, players } };
+  return { since, players };
 }
 
 /** Pauses in order, none inside another. */

@@ -16,6 +16,7 @@ export const CloseCode = {
   SERVER_ERROR: 4103,
   JOURNAL_FAILED: 4105,
   DRAINING: 4200,
+  MOVED: 4201,
   OUT_OF_STEP: 4202,
   EPOCH_GONE: 4300,
 } as const;

@@ -6,6 +6,7 @@ import {
   type Acks,
   type Chunk,
   type DownMessage,
+  EVENTS_FLAGS,
   type EventDown,
   EventsFlag,
   type EventUp,
@@ -22,7 +23,7 @@ import { readEnded, readHello, readMap, readNotice, readWelcome } from './read-m
 export function decodeUpMessage(bytes: Uint8Array): UpMessage {
   const reader = new ByteReader(bytes, 'BAD_MESSAGE');
   const first = reader.byte();
-  if ((first & ~3) === MessageByte['events-up']) return readEventsUp(reader, first & 3);
+  if ((first & ~EVENTS_FLAGS) === MessageByte['events-up']) return readEventsUp(reader, first & EVENTS_FLAGS);
   switch (first) {
     case MessageByte.hello:
       return readHello(reader);
@@ -36,6 +37,8 @@ export function decodeUpMessage(bytes: Uint8Array): UpMessage {
       return ended(reader, { kind: 'final', lastPseq: reader.varint() });
     case MessageByte.end:
       return ended(reader, { kind: 'end', lastPseq: reader.varint(), outcome: readMap(reader) });
+    case MessageByte.rewind:
+      return ended(reader, { kind: 'rewind', name: reader.text() });
     case MessageByte.chunk:
       return readChunk(reader);
     default:
@@ -127,6 +130,7 @@ function readEventsUp(reader: ByteReader, flags: number): UpMessage {
   const firstPseq = reader.varint();
   if (firstPseq === 0) reader.fail('has an event number 0');
   const shown = flags & EventsFlag.Shown ? { shown: reader.varint() } : undefined;
+  const base = flags & EventsFlag.Base ? { base: reader.varint() } : undefined;
   const events: EventUp[] = [];
   if (flags & EventsFlag.Single) events.push({ stampDelta: reader.zigzagUnit(), body: reader.raw(reader.left) });
   else {
@@ -134,7 +138,7 @@ function readEventsUp(reader: ByteReader, flags: number): UpMessage {
       events.push({ stampDelta: reader.zigzagUnit(), body: reader.raw(reader.varint()) });
     }
   }
-  return ended(reader, { kind: 'events-up', firstPseq, ...shown, events });
+  return ended(reader, { kind: 'events-up', firstPseq, ...shown, ...base, events });
 }
 
 function readEventsDown(reader: ByteReader): EventDown[] {

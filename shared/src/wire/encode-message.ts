@@ -7,7 +7,7 @@ import {
   type DownMessage,
   type EventDown,
   EventsFlag,
-  type EventUp,
+  type EventsUp,
   MessageByte,
   type UpMessage,
 } from './messages.ts';
@@ -20,7 +20,7 @@ const writer = new ByteWriter(1_024);
 export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
   writer.truncate(0);
   if (message.kind === 'events-up') {
-    writeEventsUp(writer, message.firstPseq, message.shown, message.events);
+    writeEventsUp(writer, message);
     return writer.take();
   }
   writer.byte(MessageByte[message.kind]);
@@ -79,10 +79,16 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
       writer.varint(message.pseq);
       break;
     case 'notice':
-      encodeValue(writer, { code: message.code, message: message.message, pseq: message.pseq });
+      {
+        const { kind: _, ...fields } = message;
+        encodeValue(writer, plain(fields));
+      }
       break;
     case 'ended':
       encodeValue(writer, plain(message.summary));
+      break;
+    case 'rewind':
+      writer.text(message.name);
       break;
     case 'chunk':
       writer.byte(message.last ? 1 : 0);
@@ -105,18 +111,13 @@ export function chunked(message: Uint8Array): Uint8Array[] {
   return chunks;
 }
 
-function writeEventsUp(
-  writer: ByteWriter,
-  firstPseq: number,
-  shown: number | undefined,
-  events: readonly EventUp[],
-): void {
+function writeEventsUp(writer: ByteWriter, { firstPseq, shown, base, events }: EventsUp): void {
   const single = events.length === 1;
-  writer.byte(
-    MessageByte['events-up'] | (single ? EventsFlag.Single : 0) | (shown === undefined ? 0 : EventsFlag.Shown),
-  );
+  const flags = (shown === undefined ? 0 : EventsFlag.Shown) | (base === undefined ? 0 : EventsFlag.Base);
+  writer.byte(MessageByte['events-up'] | (single ? EventsFlag.Single : 0) | flags);
   writer.varint(firstPseq);
   if (shown !== undefined) writer.varint(shown);
+  if (base !== undefined) writer.varint(base);
   if (!single) writer.varint(events.length);
   for (const { stampDelta, body } of events) {
     writer.zigzagUnit(stampDelta);

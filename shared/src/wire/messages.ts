@@ -48,6 +48,8 @@ export interface EventsUp {
   readonly firstPseq: number;
   /** The last seq that this player had been shown (T4); undefined if the same as before. */
   readonly shown?: number;
+  /** Seq of the last rewind that the states of these events go on from (T8); undefined if there was none. */
+  readonly base?: number;
   readonly events: readonly EventUp[];
 }
 
@@ -76,6 +78,12 @@ export interface End {
   readonly kind: 'end';
   readonly lastPseq: number;
   readonly outcome: JsonObject;
+}
+
+/** Asks for the states that every player had at a checkpoint (T8). */
+export interface Rewind {
+  readonly kind: 'rewind';
+  readonly name: string;
 }
 
 /** Answer to `ending`: everything up to here has been sent (W6). */
@@ -117,6 +125,8 @@ export interface Welcome {
   readonly pauses: readonly (readonly [from: number, to: number])[];
   /** The pause that lasts, if there is one. */
   readonly paused?: OpenPause;
+  /** Seq of the last rewind of this connection's own producer: then its own keyframe is in the snapshot too (T8). */
+  readonly rewound?: number;
 }
 
 /** Producers and their keyframes, as records of a block (FORMAT.md), at the position of the welcome (W5). */
@@ -139,7 +149,7 @@ export interface Acks {
   readonly stable: number;
 }
 
-/** Recorded events of other producers, up to and including room number `upTo` (W4). */
+/** Recorded events of other producers, and what the relay made of the own, up to and including room number `upTo` (W4). */
 export interface EventsDown {
   readonly kind: 'events-down';
   readonly acks: Acks;
@@ -187,6 +197,8 @@ export interface Notice {
   readonly code: ErrorCode;
   readonly message: string;
   readonly pseq: number;
+  /** The checkpoint that a refused rewind named. */
+  readonly rewind?: string;
 }
 
 /** The room ends: send what is left, then `final` (W6). */
@@ -223,7 +235,7 @@ export interface Chunk {
   readonly bytes: Uint8Array;
 }
 
-export type UpMessage = Hello | Pong | EventsUp | Gap | Leave | End | Final | Chunk;
+export type UpMessage = Hello | Pong | EventsUp | Gap | Leave | End | Final | Rewind | Chunk;
 export type DownMessage =
   | Welcome
   | Snapshot
@@ -246,6 +258,7 @@ export const MessageByte = {
   leave: 0x05,
   end: 0x06,
   final: 0x07,
+  rewind: 0x08,
   chunk: 0x0f,
   'events-up': 0x40,
   welcome: 0x81,
@@ -262,4 +275,5 @@ export const MessageByte = {
 } as const satisfies Record<(UpMessage | DownMessage)['kind'], number>;
 
 /** Flags of `events-up`. */
-export const EventsFlag = { Single: 1, Shown: 2 } as const;
+export const EventsFlag = { Single: 1, Shown: 2, Base: 4 } as const;
+export const EVENTS_FLAGS = 7;

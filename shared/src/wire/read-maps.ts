@@ -67,6 +67,7 @@ export function readWelcome(reader: ByteReader): Welcome {
     players: map.players as unknown as Welcome['players'],
     pauses: map.pauses as unknown as Welcome['pauses'],
     ...(map.paused !== undefined && { paused: map.paused as unknown as NonNullable<Welcome['paused']> }),
+    ...(map.rewound !== undefined && { rewound: count(reader, map, 'rewound') }),
   };
 }
 
@@ -87,6 +88,7 @@ export function readNotice(reader: ByteReader): Notice {
     code: text(reader, map, 'code') as Notice['code'],
     message: text(reader, map, 'message'),
     pseq: count(reader, map, 'pseq'),
+    ...(map.rewind !== undefined && { rewind: text(reader, map, 'rewind') }),
   };
 }
 

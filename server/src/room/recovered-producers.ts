@@ -1,0 +1,154 @@
+import {
+  ByteWriter,
+  type Crc32,
+  EventType,
+  type GameEvent,
+  type GapRecord,
+  isGametapeError,
+  ProducerContext,
+  type RecordingIdentity,
+  type RoomProducer,
+  type TimelineEntry,
+  type Vocabulary,
+} from '@gametape/shared';
+import type { RestoredProducer } from './room-start.ts';
+
+const scratch = new ByteWriter();
+const DAMAGED = 'the journal was damaged';
+
+/** What is known of a producer so far, while its room is being recovered. */
+export class RecoveredProducer implements RestoredProducer {
+  context: ProducerContext;
+  isPresent = false;
+  firstSeq = 0;
+  expected: number | null = null;
+  restarts = false;
+  needsKeyframe = false;
+  rewoundAt = 0;
+  readonly staleVocabularies = new Map<number, Vocabulary>();
+  /** Its last event that is lost, while it is not known from where on it can be followed again. */
+  #lostTo = 0;
+
+  constructor(context: ProducerContext) {
+    this.context = context;
+  }
+
+  /**
+   * Whether an event of its own is lost with others before it that are not there: what a change is relative to, and what a
+   * body refers to, is not known before the next keyframe, and not guessed at (D3).
+   */
+  isLostWith(entry: TimelineEntry, crc32: Crc32): boolean {
+    const last = Math.max(this.#lostTo, this.context.pseq);
+    if (this.#lostTo === 0 && entry.pseq <= last + 1) return false;
+    this.#lostTo = Math.max(last, entry.pseq - 1);
+    if (startsAnew(this.context, entry, crc32)) return false;
+    this.#lostTo = Math.max(last, entry.pseq);
+    return true;
+  }
+
+  /** What is lost, as one gap, if something is: the producer goes on after it. */
+  takeLoss(): GapRecord | undefined {
+    const { context } = this;
+    if (this.#lostTo <= context.pseq) return undefined;
+    const gap = { producer: context.index, firstPseq: context.pseq + 1, lastPseq: this.#lostTo, reason: DAMAGED };
+    this.skipTo(this.#lostTo);
+    this.#lostTo = 0;
+    return gap;
+  }
+
+  /** The vocabulary starts over with the next entry, and the next change has to be a keyframe (D3). */
+  skipTo(pseq: number): void {
+    this.context.skipTo(pseq);
+    this.restarts = true;
+    this.needsKeyframe = true;
+  }
+
+  /** A rewind has restored its state: whatever its next change would have had to be, it is relative to that (T8). */
+  rewind(seq: number, before: Vocabulary): void {
+    if (before.learnedTemplates.length > 0) this.staleVocabularies.set(this.rewoundAt, before);
+    this.rewoundAt = seq;
+    this.restarts = false;
+    this.needsKeyframe = false;
+  }
+
+  /** An event that came without its change had taught its template to those of its kind that may still come. */
+  observeStale(event: GameEvent): void {
+    const vocabulary = [...this.staleVocabularies.values()].at(-1);
+    vocabulary?.writeTemplate(scratch, event, 0, true);
+    scratch.truncate(0);
+  }
+
+  /** A player that left had said how much it recorded; whatever else happened to it, it has not. */
+  observePresence({ type, data }: GameEvent): void {
+    if (type === EventType.PLAYER_JOIN) this.isPresent = true;
+    if (type === EventType.PLAYER_LEAVE) this.isPresent = false;
+    this.expected = type === EventType.PLAYER_LEAVE && data.reason === 'left' ? this.context.pseq : null;
+  }
+}
+
+/** Every producer of a room that is being recovered, by index. */
+export class RecoveredProducers {
+  readonly #identity: RecordingIdentity;
+  readonly #producers = new Map<number, RecoveredProducer>();
+
+  constructor(identity: RecordingIdentity) {
+    this.#identity = identity;
+  }
+
+  all(): Iterable<RecoveredProducer> {
+    return this.#producers.values();
+  }
+
+  get(index: number): RecoveredProducer {
+    const known = this.#producers.get(index);
+    if (known) return known;
+    const unknown = { index, player: `unknown-${index}`, instance: '' };
+    const context = new ProducerContext(this.#identity.profile, this.#identity.producers.get(index) ?? unknown);
+    const producer = new RecoveredProducer(context);
+    this.#producers.set(index, producer);
+    return producer;
+  }
+
+  /** Takes over what a room record says of them. */
+  agree(stated: readonly RoomProducer[]): void {
+    for (const [index, { player, instance, ...standing }] of stated.entries()) {
+      this.#identity.producers.set(index, { index, player, instance });
+      Object.assign(this.get(index), standing);
+    }
+  }
+
+  /** The latest context of each player: what a block opens with. */
+  latest(): Iterable<ProducerContext> {
+    return new Map(this.#inOrder().map(({ context }) => [context.player, context])).values();
+  }
+
+  describe(): RoomProducer[] {
+    return this.#inOrder().map(({ context, ...standing }) => {
+      const { firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt } = standing;
+      const { player, instance } = context;
+      return { player, instance, firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt };
+    });
+  }
+
+  restored(headSeq: number): RestoredProducer[] {
+    const producers = this.#inOrder();
+    for (const producer of producers) producer.firstSeq ||= headSeq + 1;
+    return producers;
+  }
+
+  #inOrder(): RecoveredProducer[] {
+    const count = Math.max(-1, ...this.#identity.producers.keys(), ...this.#producers.keys()) + 1;
+    return Array.from({ length: count }, (_, index) => this.get(index));
+  }
+}
+
+/** True for a keyframe that refers to nothing before it. */
+function startsAnew(context: ProducerContext, entry: TimelineEntry, crc32: Crc32): boolean {
+  const trial = new ProducerContext(context.vocabulary.profile, context);
+  try {
+    return trial.read(entry.body, entry.stamp ?? 0, 'DAMAGED', crc32).change?.form === 'keyframe';
+  } catch (error) {
+    if (!isGametapeError(error)) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,127 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect, type Session } from '@gametape/client-sdk';
+import { NODE_COMPRESSION } from '@gametape/server';
+import { BlockBuilder, CloseCode, NO_BLOCK } from '@gametape/shared';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { RecentEntries } from '../../server/dist/room/recent-entries.js';
+import { Room } from '../../server/dist/room/room.js';
+import { openJournal } from '../support/hand-room.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { TestRelay } from '../support/relay.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { recordingId } from '../support/typed-session.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe('a fault in one room', () => {
+  test.each([
+    ['while it takes an event', () => faultIn('accept')],
+    ['while it records that a player is gone', () => faultIn('leave')],
+    ['while it shows what is in the journal', faultInFanOut],
+  ])('[S4] %s closes that room alone, and a restart brings it back', async (_, hook) => {
+    const relay = await TestRelay.start({ dropGraceMs: 30 });
+    const [poison, good] = [await joined(relay, 'poison'), await joined(relay, 'good')];
+    poison.say('before');
+    await poison.stable();
+    const other = await RawClient.join(relay.wsUrl, { room: 'poison', player: 'other' });
+    const leaver = await RawClient.join(relay.wsUrl, { room: 'poison', player: 'leaver' });
+    const heal = hook();
+    await leaver.vanish();
+    poison.say('during');
+    expect(await other.end()).toMatchObject({ code: CloseCode.SERVER_ERROR });
+    expect(await relay.room('poison')).toBeUndefined();
+    const refused = await RawClient.open(relay.wsUrl);
+    refused.hello({ room: 'poison', player: 'new' });
+    expect(await refused.end()).toMatchObject({
+      code: CloseCode.SERVER_ERROR,
+      reason: expect.stringContaining('ROOM_QUARANTINED'),
+    });
+    good.say('unharmed');
+    await good.stable();
+    for (const path of ['/livez', '/readyz']) expect((await relay.get(path)).status).toBe(200);
+    heal();
+    await relay.restart();
+    await waitFor('the player to be back', () => poison.status.connection === 'live', 10_000);
+    poison.say('after');
+    const { recordingId: id, complete } = await poison.end();
+    expect([complete, id]).toEqual([false, poison.recordingId]);
+    const { own } = await relay.recording(id);
+    expect(own.filter(({ player }) => player === 'p').map(({ data }) => data.message)).toEqual([
+      'before',
+      'during',
+      'after',
+    ]);
+    await good.end();
+  });
+
+  test('[S4] bad bytes in a journal: that recording stays as it is, all others come back', async () => {
+    const dataDir = await tempDir();
+    const journal = await openJournal(dataDir);
+    for (const id of [1, 2]) {
+      const builder = new BlockBuilder(recordingId(id), 1, NODE_COMPRESSION);
+      builder.meta({ recordingId: recordingId(id), room: `room-${id}`, profile: 'json', createdAt: 1_700_000_000 });
+      builder.producer({ index: 0, player: 'p', instance: 'p-1' });
+      // The checksum is right, the body of the first is none.
+      const body = id === 1 ? Uint8Array.of(0xfc, 1, 2) : Uint8Array.of(1);
+      builder.add({ seq: 1, producer: 0, pseq: 1, time: 1, hlc: 0, stamp: 1, body });
+      await journal.append(recordingId(id), builder.close(NO_BLOCK, { compress: false }).bytes, 1).stable;
+    }
+    await journal.close();
+    const relay = await TestRelay.start({ dataDir });
+    const { rooms } = (await (await relay.get('/v1/rooms')).json()) as { rooms: { room: string }[] };
+    expect(rooms.map(({ room }) => room)).toEqual(['room-2']);
+    await relay.stop();
+    const again = await openJournal(dataDir);
+    const unfinished = (await again.takeOver()).flatMap((claim) => claim.unfinished);
+    expect(unfinished.toSorted()).toEqual([recordingId(1), recordingId(2)]);
+    await again.close();
+  });
+});
+
+describe('a journal that cannot be written', () => {
+  test('[J5] sessions are told, /readyz says why, the process lives', async () => {
+    const relay = await TestRelay.start();
+    expect((await relay.get('/readyz')).status).toBe(200);
+    const journal = join(relay.dataDir, 'journal');
+    await rm(journal, { recursive: true });
+    await writeFile(journal, 'in the way');
+    await expect(joined(relay, 'arena')).rejects.toMatchObject({ message: expect.stringContaining('read-only') });
+    const ready = await relay.get('/readyz');
+    expect([ready.status, await ready.json()]).toEqual([
+      503,
+      expect.objectContaining({ code: 'JOURNAL_FAILED', reason: expect.stringContaining('read-only') }),
+    ]);
+    expect((await relay.get('/livez')).status).toBe(200);
+    expect(await readdir(join(relay.dataDir, 'recordings'))).toEqual([]);
+    // A stop says that not everything is stable.
+    await expect(relay.stop()).rejects.toMatchObject({ code: 'JOURNAL_FAILED' });
+  });
+});
+
+function joined(relay: TestRelay, room: string): Promise<Session> {
+  return connect({ url: relay.wsUrl, room, player: 'p', profile: 'json', flushMs: 2 });
+}
+
+/** Until it is healed, the room `poison` throws what nobody expects. */
+function faultIn(method: 'accept' | 'leave'): () => void {
+  const original = Room.prototype[method] as (...args: unknown[]) => void;
+  const spy = vi.spyOn(Room.prototype, method).mockImplementation(function (this: Room, ...args: unknown[]) {
+    if (this.name === 'poison') throw new TypeError('a fault on purpose');
+    original.apply(this, args);
+  });
+  return () => spy.mockRestore();
+}
+
+function faultInFanOut(): () => void {
+  const original = RecentEntries.prototype.between;
+  const spy = vi.spyOn(RecentEntries.prototype, 'between').mockImplementation(function (this: RecentEntries, ...args) {
+    const items = [...original.apply(this, args)];
+    if (items.some(({ entry }) => Buffer.from(entry.body).includes('during'))) throw new TypeError('on purpose');
+    return items.values() as ReturnType<typeof original>;
+  });
+  return () => spy.mockRestore();
+}

@@ -1,0 +1,82 @@
+import { connect, type Session } from '@gametape/client-sdk';
+import { BytesSource, RecordingReader } from '@gametape/shared';
+import { describe, expect, test } from 'vitest';
+import { startRelay } from '../../server/dist/index.js';
+import { TestRelay } from '../support/relay.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+describe('a room that starts from a checkpoint of a recording', () => {
+  test('[T8] players have the states of then, also after a restart, and the recording says where from', async () => {
+    const relay = await TestRelay.start();
+    const from = `${await recorded(relay)}#here`;
+    expect(await ask(relay, { room: 'again', from })).toEqual([201, { room: 'again', from }]);
+    const a = await join(relay, 'a', 'again');
+    expect(a.state).toEqual({ text: 'A' });
+    await relay.restart();
+    await waitFor('a to be back', () => a.status.connection === 'live', 10_000);
+    const b = await join(relay, 'b', 'again');
+    const stranger = await join(relay, 'stranger', 'again');
+    expect([b.state, stranger.state]).toEqual([{ text: 'B' }, { text: 'new' }]);
+    a.edit('text', { at: 1, remove: 0, insert: '!' });
+    await a.checkpoint('further');
+    b.edit('text', { at: 1, remove: 0, insert: '?' });
+    await b.stable();
+    await a.rewind('further');
+    const { recordingId, complete } = await a.end();
+    expect(complete).toBe(true);
+    const { states } = await relay.recording(recordingId);
+    expect(Object.fromEntries(states)).toEqual({ a: { text: 'A!' }, b: { text: 'B' }, stranger: { text: 'new' } });
+    const bytes = new Uint8Array(await (await relay.get(`/v1/recordings/${recordingId}.lmsp`)).arrayBuffer());
+    const { meta } = await RecordingReader.open(new BytesSource(bytes));
+    expect(meta.startedFrom).toEqual({ recordingId: from.split('#')[0], checkpoint: 'here' });
+    // Only the next session of that room: the one after it begins as any other.
+    expect((await join(relay, 'a', 'again')).state).toEqual({ text: 'new' });
+  });
+
+  test('[T8] serve --from: the room of that recording', async () => {
+    const relay = await TestRelay.start();
+    const from = `${await recorded(relay)}#here`;
+    await relay.stop();
+    const again = await startRelay({ port: 0, viewer: false, dataDir: relay.dataDir, from });
+    const options = { url: again.wsUrl, room: 'arena', player: 'b', profile: 'json', state: { text: 'new' } } as const;
+    const session = await connect(options);
+    expect(session.state).toEqual({ text: 'B' });
+    await session.end();
+    await again.close();
+  });
+
+  test('[S1] what is not there, or no id, or live, is refused', async () => {
+    const relay = await TestRelay.start();
+    const id = await recorded(relay);
+    const refusal = (code: string) => ({ error: expect.objectContaining({ code }) });
+    expect(await ask(relay, { from: `${id}#nowhere` })).toEqual([404, refusal('NOT_FOUND')]);
+    expect(await ask(relay, { from: '01HF7YAT01040G2081040G2081#here' })).toEqual([404, refusal('NOT_FOUND')]);
+    expect(await ask(relay, { from: '../../etc/passwd#here' })).toEqual([400, refusal('BAD_ID')]);
+    expect(await ask(relay, { from: `${id}#here`, room: '../x' })).toEqual([400, refusal('BAD_ID')]);
+    expect(await ask(relay, { room: 'x' })).toEqual([400, refusal('BAD_MESSAGE')]);
+    await join(relay, 'a', 'arena');
+    expect(await ask(relay, { from: `${id}#here` })).toEqual([409, refusal('NAME_TAKEN')]);
+  });
+});
+
+/** A recording of the room `arena` in which two players go on after the checkpoint `here`. */
+async function recorded(relay: TestRelay): Promise<string> {
+  const [a, b] = [await join(relay, 'a', 'arena'), await join(relay, 'b', 'arena')];
+  b.setState({ text: 'B' });
+  await b.stable();
+  a.setState({ text: 'A' });
+  await a.checkpoint('here');
+  for (const session of [a, b]) session.setState({ text: 'later' });
+  await b.stable();
+  return (await a.end()).recordingId;
+}
+
+function join(relay: TestRelay, player: string, room: string): Promise<Session> {
+  return connect({ url: relay.wsUrl, room, player, profile: 'json', state: { text: 'new' } });
+}
+
+async function ask(relay: TestRelay, body: unknown): Promise<[number, unknown]> {
+  const headers = { 'content-type': 'application/json' };
+  const response = await relay.get('/v1/rooms', { method: 'POST', body: JSON.stringify(body), headers });
+  return [response.status, await response.json()];
+}
