@@ -274,6 +274,31 @@ describe('dev', () => {
       expect(await stop(child, 'SIGINT')).toBe(130);
     }
   });
+
+  test('[T8] a demo that somebody rewinds is followed by another; one whose data is deleted still stops', {
+    timeout: 60_000,
+  }, async () => {
+    const data = join(directory, 'rewound');
+    const { port } = new URL(relay.http);
+    const { child, http, ws } = await startGametape(['dev', '--port', port, '--data', data, '--json']);
+    try {
+      const live = await untilRoom(ws, 'demo');
+      const ended = new Promise<void>((resolve) => live.on('end', () => resolve()));
+      await new Promise<void>((resolve) => live.on('event', ({ type }) => type === 'keystroke' && resolve()));
+      for (const command of ['checkpoints', 'rewind']) {
+        const headers = { 'content-type': 'application/json' };
+        const body = JSON.stringify({ name: 'here' });
+        const answer = await fetch(`${http}/v1/rooms/demo/${command}`, { method: 'POST', headers, body });
+        expect(answer.ok, await answer.text()).toBe(true);
+      }
+      await ended;
+      live.close();
+      (await untilRoom(ws, 'demo')).close();
+      await rm(join(data, 'journal'), { recursive: true });
+    } finally {
+      expect(await stop(child, 'SIGTERM')).not.toBeNull();
+    }
+  });
 });
 
 /** The room, as soon as there is one. */

@@ -6,6 +6,7 @@ import { paint, say } from './terminal.ts';
 import { Pacer, Typewriter } from './typewriter.ts';
 
 const BETWEEN_DEMOS_MS = 5_000;
+const LEAVE_MS = 2_000;
 
 export const DEMO_ROOM = 'demo';
 
@@ -31,17 +32,29 @@ export async function playDemos({ url, seed, signal }: DemoOptions): Promise<voi
 
 async function playDemo(url: string, players: readonly DemoPlayer[], signal: AbortSignal): Promise<void> {
   const sessions: Session[] = [];
+  // What is to be typed follows from what was typed: after a rewind (T8) there is nothing left to play.
+  const rewound = new AbortController();
+  const stopped = AbortSignal.any([signal, rewound.signal]);
   try {
     for (const { player, name } of players) sessions.push(await connect({ url, room: DEMO_ROOM, player, name }));
-    await Promise.all(
-      players.map(async ({ steps }, index) => {
-        const session = sessions[index];
-        if (session) await playSteps(session, steps, signal);
-      }),
-    );
+    for (const session of sessions) session.on('rewind', () => rewound.abort());
+    try {
+      await Promise.all(
+        players.map(async ({ steps }, index) => {
+          const session = sessions[index];
+          if (session) await playSteps(session, steps, stopped);
+        }),
+      );
+    } catch (error) {
+      if (!rewound.signal.aborted || signal.aborted) throw error;
+      say(`${paint('yellow', 'note')}: somebody rewound the demo; another one starts`);
+    }
     await sessions[0]?.end({ success: true, final_code: players[0]?.finalCode ?? '' });
   } finally {
-    await Promise.allSettled(sessions.map((session) => session.leave()));
+    const left = Promise.allSettled(sessions.map((session) => session.leave()));
+    // A relay that records nothing any more never says that all is stable.
+    if (signal.aborted) await Promise.race([left, sleep(LEAVE_MS)]);
+    else await left;
   }
 }
 

@@ -53,7 +53,8 @@ async function dev(options: DevOptions): Promise<void> {
   } finally {
     await relay.close();
   }
-  process.exitCode = interruptedExitCode();
+  // Bots that could not leave would go on trying to reach the relay.
+  process.exit(interruptedExitCode());
 }
 
 async function startOnFreePort({ port: wanted, data }: DevOptions): Promise<Relay> {
