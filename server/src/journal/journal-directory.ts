@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type BlockHeader,
@@ -8,7 +7,6 @@ import {
   FILE_HEADER_BYTES,
   linkOf,
 } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
 import { BufferedSource } from './buffered-source.ts';
 import type { DamageKeeper } from './damage.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
@@ -50,7 +48,7 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   const marks = new FinishedMarks(files, path);
   const found: Segment[] = [];
   const unfinished: string[] = [];
-  for (const name of (await readdir(path)).sort()) {
+  for (const name of [...(await files.list(path))].sort()) {
     if (marks.learn(name)) continue;
     const segment = segmentNamed(path, name);
     const recordingId = UNFINISHED.exec(name)?.[1];
@@ -139,7 +137,7 @@ async function readUnfinished(path: string, options: ReadOptions): Promise<{ byt
 /** The header says the same in every file: the one thing that can be put right. */
 async function repairHeader(path: string, { compression, damage, files }: ReadOptions): Promise<void> {
   const header = encodeFileHeader(compression);
-  const source = await FileSource.open(path);
+  const source = await files.read(path);
   try {
     const found = await source.read(0, header.length);
     if (header.every((byte, i) => found[i] === byte)) return;
@@ -159,7 +157,7 @@ async function scanFile(
   onBlock: (offset: number, header: BlockHeader) => void,
 ): Promise<number> {
   const { compression, damage, files, isTornTailExpected } = options;
-  const source: ByteSource = new BufferedSource(await FileSource.open(path));
+  const source: ByteSource = new BufferedSource(await files.read(path));
   let tail: ScannedDamage | undefined;
   let size: number;
   try {

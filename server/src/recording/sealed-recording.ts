@@ -12,7 +12,7 @@ import {
   RecordingReader,
   type TimelineEntry,
 } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
+import type { Files } from '../journal/files.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
 import { scanLog } from '../journal/log-scan.ts';
 import { timelineOrder } from './timeline-order.ts';
@@ -35,9 +35,8 @@ export class SealedRecording {
   }
 
   /** @throws GametapeError `DAMAGED` when something in it is not intact: finishing it would lose what is. */
-  static async open(sealed: SealedBlocks, compression: Compression): Promise<SealedRecording> {
-    const source: ByteSource =
-      sealed.kind === 'file' ? await FileSource.open(sealed.path) : new BytesSource(sealed.bytes);
+  static async open(sealed: SealedBlocks, files: Files, compression: Compression): Promise<SealedRecording> {
+    const source: ByteSource = sealed.kind === 'file' ? await files.read(sealed.path) : new BytesSource(sealed.bytes);
     try {
       const reader = await RecordingReader.open(source, compression);
       const last = reader.blocks.at(-1);

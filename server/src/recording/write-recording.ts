@@ -1,12 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { RecordingReader, type RecordingSummary, RecordingWriter } from '@gametape/shared';
-import { FileSink, FileSource } from '../file-source.ts';
+import { FileSink } from '../file-sink.ts';
+import { type Files, NODE_FILES } from '../journal/files.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
-import { syncDirectory } from '../sync-directory.ts';
 import type { FinalizeJob } from './finalize.ts';
 import { GapQueue } from './gap-queue.ts';
 import { SealedRecording } from './sealed-recording.ts';
@@ -18,18 +17,19 @@ const PIECE_UNITS = 64 * 1024;
  * Does a finalize job. Until the end all is written to other names, so that a file with a final name is whole; done
  * again, in full or after a kill at any point, it gives the same bytes.
  */
-export async function writeRecording({ sealed, target, formats, end }: FinalizeJob): Promise<RecordingSummary> {
+export async function writeRecording(job: FinalizeJob, files: Files = NODE_FILES): Promise<RecordingSummary> {
+  const { sealed, target, formats, end } = job;
   const partial = `${target}.partial`;
   const gzipTarget = `${target}.gz`;
-  await mkdir(dirname(target), { recursive: true });
-  const summary = await writeBinary(sealed, partial, end);
+  await files.makeDirectory(dirname(target));
+  const summary = await writeBinary(sealed, partial, end, files);
   if (formats !== 'binary') {
-    await writeGzip(partial, `${gzipTarget}.partial`);
-    await rename(`${gzipTarget}.partial`, gzipTarget);
+    await writeGzip(partial, `${gzipTarget}.partial`, files);
+    await files.rename(`${gzipTarget}.partial`, gzipTarget);
   }
-  if (formats === 'gzip') await rm(partial);
-  else await rename(partial, target);
-  await syncDirectory(dirname(target));
+  if (formats === 'gzip') await files.remove(partial);
+  else await files.rename(partial, target);
+  await files.syncDirectory(dirname(target));
   return summary;
 }
 
@@ -37,10 +37,11 @@ async function writeBinary(
   sealed: FinalizeJob['sealed'],
   path: string,
   end: FinalizeJob['end'],
+  files: Files,
 ): Promise<RecordingSummary> {
-  const recording = await SealedRecording.open(sealed, NODE_COMPRESSION);
+  const recording = await SealedRecording.open(sealed, files, NODE_COMPRESSION);
   try {
-    const sink = await FileSink.create(path);
+    const sink = await FileSink.create(path, files);
     try {
       const summary = await copy(recording, sink, end);
       await sink.finish();
@@ -71,10 +72,10 @@ async function copy(recording: SealedRecording, sink: FileSink, end: FinalizeJob
   return await writer.finish({ ...end, expected: new Map(end.expected) });
 }
 
-async function writeGzip(recordingPath: string, path: string): Promise<void> {
+async function writeGzip(recordingPath: string, path: string, files: Files): Promise<void> {
   // Loaded only here: it brings the LMSP schema with it, which finishing as binary does without.
   const { lmspJson } = await import('@gametape/shared/lmsp');
-  const source = await FileSource.open(recordingPath);
+  const source = await files.read(recordingPath);
   try {
     const reader = await RecordingReader.open(source, NODE_COMPRESSION);
     await pipeline(inPieces(lmspJson(reader)), createGzip(), createWriteStream(path, { flush: true }));
