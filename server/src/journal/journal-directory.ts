@@ -71,6 +71,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
       recordings.set(recordingId, { file, places: kept, sealing: Promise.resolve() });
     }
   }
+  // Names that a killed process had made may not be stable yet, and what they replace is let go of now.
+  if (unfinished.length > 0) await files.syncDirectory(path);
   await segments.releasePlaces(unneeded);
   for (const segment of found) await segments.release(segment);
   await marks.sweep(segments.oldest);
@@ -122,8 +124,10 @@ const NOTHING_SEALED = { bytes: 0, lastSeq: 0 };
 
 async function readUnfinished(path: string, options: ReadOptions): Promise<{ bytes: number; lastSeq: number }> {
   let lastSeq = 0;
-  const bytes = await scanFile(path, FILE_HEADER_BYTES, { ...options, isTornTailExpected: true }, (_offset, header) => {
+  let lastBlock = 0;
+  const bytes = await scanFile(path, FILE_HEADER_BYTES, { ...options, isTornTailExpected: true }, (offset, header) => {
     lastSeq = Math.max(lastSeq, header.lastSeq);
+    lastBlock = offset;
   });
   if (bytes <= FILE_HEADER_BYTES) {
     // Not even its first block was stable: it starts anew.
@@ -131,7 +135,23 @@ async function readUnfinished(path: string, options: ReadOptions): Promise<{ byt
     return NOTHING_SEALED;
   }
   await repairHeader(path, options);
+  await writeAgain(path, lastBlock === FILE_HEADER_BYTES ? 0 : lastBlock, bytes, options.files);
   return { bytes, lastSeq };
+}
+
+/**
+ * The last block that was sealed may only be in the page cache: the process was killed before its sync was over, or the sync
+ * failed, and then a later one would claim to have written what it never writes (J5). So it is written once more.
+ */
+async function writeAgain(path: string, from: number, to: number, files: Files): Promise<void> {
+  const source = await files.read(path);
+  let last: Uint8Array;
+  try {
+    last = await source.read(from, to - from);
+  } finally {
+    await source.close();
+  }
+  await change(files, path, (file) => writeAll(file, [last], from));
 }
 
 /** The header says the same in every file: the one thing that can be put right. */
