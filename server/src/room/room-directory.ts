@@ -91,7 +91,8 @@ export class RoomDirectory {
     const { journal, compression, log } = this.#deps;
     for (const recordingId of await journal.unfinished()) {
       try {
-        const { start, end } = await recoverRoom(journal, recordingId, compression);
+        const { start, end, cut } = await recoverRoom(journal, recordingId, compression);
+        if (cut.length > 0) log.warn({ recordingId, players: cut }, 'events after a hole in the journal are left out');
         if (end) {
           this.#finishAgain(start, end);
           continue;

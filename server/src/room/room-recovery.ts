@@ -8,6 +8,7 @@ import {
   EventType,
   type GameEvent,
   type GapRecord,
+  isGametapeError,
   linkOf,
   PlayClock,
   ProducerContext,
@@ -28,6 +29,8 @@ export interface RecoveredRoom {
   readonly start: RoomStart;
   /** The room had ended: only finishing is left. */
   readonly end: EndRecord | undefined;
+  /** Players of whom events came after a hole and were left out: they send them again (J4). */
+  readonly cut: readonly string[];
 }
 
 /** Puts a room together again from its blocks: keyframes first, then what came after them (J3, J4). */
@@ -38,11 +41,14 @@ export async function recoverRoom(
 ): Promise<RecoveredRoom> {
   const recovery = new Recovery(recordingId, compression);
   for await (const block of journal.recover(recordingId)) recovery.take(block);
-  return { start: recovery.start(journal), end: recovery.end };
+  return { start: recovery.start(journal), end: recovery.end, cut: recovery.cut };
 }
 
 /** What is known of a producer so far. */
-type Producer = { -readonly [Name in keyof RestoredProducer]: RestoredProducer[Name] };
+type Producer = { -readonly [Name in keyof RestoredProducer]: RestoredProducer[Name] } & {
+  /** Events of it are missing before what is left out from here on. */
+  isCut: boolean;
+};
 
 class Recovery {
   end: EndRecord | undefined;
@@ -52,10 +58,13 @@ class Recovery {
   readonly #producers = new Map<number, Producer>();
   readonly #checkpoints = new Map<string, CheckpointRecord>();
   readonly #epochEnds = new Map<number, number>();
+  /** Last seq before the first hole of each epoch: what was shown after it is not there any more. */
+  readonly #holes = new Map<number, number>();
   readonly #playClock = new PlayClock();
   #recent: RoomStart['recent'][number][] = [];
   #recentBytes = 0;
   #headSeq = 0;
+  #epoch = 0;
   #lastTime = 0;
   #events = 0;
   #lastSealed: BlockLink | undefined;
@@ -73,13 +82,22 @@ class Recovery {
     if (sealed) {
       this.#lastSealed = linkOf(header);
       // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
-      for (const keyframe of block.keyframes()) this.#producer(keyframe.index).context = keyframe;
-    } else this.#sealAgain(block, declared, header.epoch);
-    for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, sealed);
-    for (const gap of block.gaps) this.#takeGap(gap);
-    for (const checkpoint of block.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
-    this.#epochEnds.set(header.epoch, this.#headSeq);
+      for (const keyframe of block.keyframes()) {
+        const producer = this.#producer(keyframe.index);
+        producer.context = keyframe;
+        producer.hasJoined = true;
+      }
+      for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, header.epoch);
+      for (const gap of block.gaps) this.#takeGap(gap);
+      for (const checkpoint of block.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
+    } else this.#takeAppended(block, declared, header.epoch);
+    this.#epochEnds.set(header.epoch, this.#holes.get(header.epoch) ?? this.#headSeq);
     this.end ??= block.end;
+  }
+
+  /** Names of the players that are cut. */
+  get cut(): string[] {
+    return [...this.#producers.values()].filter(({ isCut }) => isCut).map(({ context }) => context.player);
   }
 
   start(journal: Journal): RoomStart {
@@ -111,14 +129,17 @@ class Recovery {
     return { ...producer, firstSeq: producer.firstSeq || this.#headSeq + 1 };
   }
 
-  #takeEntry(entry: TimelineEntry, sealed: boolean): void {
+  #takeEntry(entry: TimelineEntry, epoch: number): void {
     const producer = this.#producer(entry.producer);
     const { context } = producer;
     if (entry.pseq > context.pseq + 1) loseEvents(producer);
     const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
-    if (!sealed) this.#sealing?.add(entry);
+    producer.hasJoined = true;
     // Entries are found by counting: what lies before a hole is of no use to anybody.
-    if (entry.seq > this.#headSeq + 1) this.#forgetRecent(0);
+    if (entry.seq > this.#headSeq + 1) {
+      this.#forgetRecent(0);
+      this.#noteHole(epoch);
+    }
     this.#headSeq = entry.seq;
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
@@ -150,12 +171,68 @@ class Recovery {
     producer.context.skipTo(lastPseq);
   }
 
-  /** Puts a block that is not sealed yet, of which `declared` producers are known from before, into the next that will be. */
-  #sealAgain(block: EventBlock, declared: number, epoch: number): void {
+  /**
+   * Takes a block that is not sealed yet, of which `declared` producers are known from before, and puts it into the next that
+   * will be. After a hole, as a power loss leaves in what was not stable, a producer's events cannot be read. They are left
+   * out, so that its SDK, which still has them, sends them all again (J4).
+   */
+  #takeAppended(block: EventBlock, declared: number, epoch: number): void {
     this.#sealing ??= this.#openSealing(epoch);
+    // What a later incarnation took goes on from what it found: the same as is found now.
+    if (epoch > this.#epoch) for (const producer of this.#producers.values()) producer.isCut = false;
+    this.#epoch = epoch;
     for (const producer of [...this.#identity.producers.values()].slice(declared)) this.#sealing.producer(producer);
-    for (const gap of block.gaps) this.#sealing.gap(gap);
-    for (const checkpoint of block.checkpoints) this.#sealing.checkpoint(checkpoint);
+    const taken = new Set<number>();
+    for (const entry of block.entries) {
+      if (entry.seq <= this.#headSeq) continue;
+      if (this.#isAfterHole(entry, block.gaps) || !this.#canTake(entry, epoch)) {
+        this.#noteHole(epoch);
+        this.#forgetRecent(0);
+        // Its number is not given again: the next seal covers what is left out too.
+        this.#headSeq = entry.seq;
+        continue;
+      }
+      this.#sealing.add(entry);
+      taken.add(entry.seq);
+    }
+    for (const gap of block.gaps) {
+      const producer = this.#identity.producers.has(gap.producer) ? this.#producer(gap.producer) : undefined;
+      if (!producer || producer.isCut || gap.firstPseq > producer.context.pseq + 1) continue;
+      this.#sealing.gap(gap);
+      this.#takeGap(gap);
+    }
+    for (const checkpoint of block.checkpoints) {
+      if (!taken.has(checkpoint.seq)) continue;
+      this.#sealing.checkpoint(checkpoint);
+      this.#checkpoints.set(checkpoint.name, checkpoint);
+    }
+  }
+
+  /** Whether something of its producer is missing before an entry: events that no gap states, or its PLAYER_JOIN. */
+  #isAfterHole({ producer: index, pseq, stamp }: TimelineEntry, gaps: readonly GapRecord[]): boolean {
+    if (!this.#identity.producers.has(index)) return true;
+    const producer = this.#producer(index);
+    let reached = producer.context.pseq;
+    for (const gap of gaps) {
+      if (gap.producer === index && gap.firstPseq <= reached + 1) reached = Math.max(reached, gap.lastPseq);
+    }
+    producer.isCut ||= pseq > reached + 1 || (stamp !== null && !producer.hasJoined);
+    return producer.isCut;
+  }
+
+  #canTake(entry: TimelineEntry, epoch: number): boolean {
+    try {
+      this.#takeEntry(entry, epoch);
+      return true;
+    } catch (error) {
+      if (!isGametapeError(error)) throw error;
+      this.#producer(entry.producer).isCut = true;
+      return false;
+    }
+  }
+
+  #noteHole(epoch: number): void {
+    if (!this.#holes.has(epoch)) this.#holes.set(epoch, this.#headSeq);
   }
 
   /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */
@@ -172,7 +249,16 @@ class Recovery {
     if (known) return known;
     const unknown = { index, player: `unknown-${index}`, instance: '' };
     const context = new ProducerContext(this.#identity.profile, this.#identity.producers.get(index) ?? unknown);
-    const producer = { context, isPresent: false, firstSeq: 0, expected: null, restarts: false, needsKeyframe: false };
+    const producer = {
+      context,
+      hasJoined: false,
+      isPresent: false,
+      firstSeq: 0,
+      expected: null,
+      restarts: false,
+      needsKeyframe: false,
+      isCut: false,
+    };
     this.#producers.set(index, producer);
     return producer;
   }
