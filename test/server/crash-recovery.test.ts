@@ -45,6 +45,20 @@ describe('a journal that was killed and then lost power', () => {
     disk.losePower();
     expect(await seqs(await open(disk))).toEqual([[1, 5, true]]);
   });
+
+  test('[J5] parts of a tail that was written anew elsewhere are put where they belong', async () => {
+    const disk = new SimulatedDisk({ random: NOTHING_SURVIVES });
+    const [one, two, three] = [plainBlock(1, 1, 2), plainBlock(1, 3, 2), plainBlock(1, 5, 2)];
+    const hole = new Uint8Array(two.length);
+    disk.put('/data/journal/0000000000000001.log', Buffer.concat([one, hole, three]));
+    disk.put('/data/journal/0000000000000002.log', Buffer.concat([two, three, plainBlock(1, 7, 2)]));
+    expect(await seqs(await open(disk))).toEqual([
+      [1, 2, false],
+      [3, 4, false],
+      [5, 6, false],
+      [7, 8, false],
+    ]);
+  });
 });
 
 describe('a room whose journal has a hole', () => {

@@ -82,6 +82,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
 interface LoggedBlock {
   readonly place: Place;
   readonly header: BlockHeader;
+  /** Where it belongs among the recording's blocks. */
+  readonly rank: number;
 }
 
 async function readSegments(
@@ -97,17 +99,39 @@ async function readSegments(
     await scanFile(segment.path, 0, { ...options, isTornTailExpected: isLast }, (offset, header) => {
       const blocks = logged.get(header.recordingId) ?? [];
       logged.set(header.recordingId, blocks);
+      const { events, firstSeq, lastSeq } = header;
+      // One without entries belongs behind the one before it.
+      const rank = events > 0 ? firstSeq : rankAfter(blocks.at(-1));
       // After a failed sync the same block may be in two segments (J5).
       const identity = `${header.recordingId} ${header.headerCrc} ${header.lastSeq}`;
       if (seen.has(identity)) return;
       seen.add(identity);
-      const lastSeq = Math.max(header.lastSeq, blocks.at(-1)?.place.lastSeq ?? 0);
       const place: Place = { lastSeq, length: linkOf(header).length, offset, isReleased: false };
       segments.move(place, segment, offset);
-      blocks.push({ place, header });
+      blocks.push({ place, header, rank });
     });
   }
+  for (const [recordingId, blocks] of logged) logged.set(recordingId, inOrder(blocks));
   return logged;
+}
+
+function rankAfter(block: LoggedBlock | undefined): number {
+  if (!block) return 0.5;
+  return block.header.events > 0 ? block.header.lastSeq + 0.5 : block.rank;
+}
+
+/**
+ * In the order in which they were appended. What was written anew after an error is in a later segment, and a power loss may
+ * bring back parts of the tail that it replaced: then blocks that belong between those are only in the later one (J5).
+ */
+function inOrder(blocks: readonly LoggedBlock[]): LoggedBlock[] {
+  const sorted = [...blocks].sort((a, b) => a.rank - b.rank);
+  let lastSeq = 0;
+  return sorted.map((block) => {
+    lastSeq = Math.max(lastSeq, block.place.lastSeq);
+    block.place.lastSeq = lastSeq;
+    return block;
+  });
 }
 
 /**
