@@ -64,7 +64,8 @@ export class Membership {
     if (known && room.currentSeats().every((seat) => seat !== known)) {
       throw new GametapeError('SUPERSEDED', 'the player has connected from somewhere else since');
     }
-    if (!known && isEnding) {
+    // Whoever was here, and of whom a power loss has left nothing, still has what the end asks for (W6).
+    if (!known && (room.isOver || (isEnding && !hello.resume))) {
       throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end; a new one opens after it`);
     }
     const seat = known ?? this.#newSeat(hello);
