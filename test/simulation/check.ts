@@ -129,7 +129,7 @@ class RecordingCheck {
     if (missing.length > 0) {
       const why = isWhole ? 'everything' : hasLostPower ? 'all that was stable' : 'all that was accepted';
       this.#violate(
-        `${log.name}: expected ${why} up to ${survives}, missing ${missing.slice(0, 10)} (${missing.length})`,
+        `${log.name}: expected ${why} up to ${survives} (accepted ${log.accepted}, stable ${log.stable}), missing ${missing.slice(0, 10)} (${missing.length})`,
       );
     }
     if (isWhole && this.#finalStates.get(log) !== undefined && this.#finalStates.get(log) !== log.finalState) {

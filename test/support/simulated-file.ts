@@ -121,8 +121,9 @@ function* sectorsOf({ offset, bytes }: Change & { kind: 'write' }): Generator<Ch
 
 /** Whether nothing of an earlier change is left after a later one. */
 function replaces(later: Change, earlier: Change): boolean {
-  if (earlier.kind === 'truncate') return later.kind === 'truncate';
-  if (later.kind === 'truncate') return later.size <= earlier.offset;
+  if (later.kind === 'truncate') return earlier.kind === 'truncate' || later.size <= earlier.offset;
   const end = later.offset + later.bytes.length;
+  // A file that is known to be longer is not cut any more by what failed before.
+  if (earlier.kind === 'truncate') return end > earlier.size;
   return later.offset <= earlier.offset && end >= earlier.offset + earlier.bytes.length;
 }
