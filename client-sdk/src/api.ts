@@ -130,7 +130,7 @@ export interface Session {
    * `status.durability`. @throws GametapeError `SESSION_CLOSED`
    */
   stable(): Promise<void>;
-  /** Goes: everything is stable, PLAYER_LEAVE is recorded, the connection closed. */
+  /** Goes: everything is stable, PLAYER_LEAVE is recorded, the connection closed. @throws GametapeError why it was closed before that */
   leave(): Promise<void>;
   /** Ends the room. Resolves when the recording is finished, with what it holds (W6). */
   end(outcome?: JsonObject): Promise<SessionSummary>;

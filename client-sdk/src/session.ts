@@ -67,6 +67,8 @@ class LiveSession implements Session {
   /** The relay has asked for what is left: nothing more is recorded (W6). */
   #isEnding = false;
   #closed: GametapeError | undefined;
+  /** Why the connection is over, if nobody meant it to be. */
+  #refusal: GametapeError | undefined;
   #summary: SessionSummary | undefined;
 
   constructor(platform: Platform, options: ConnectOptions) {
@@ -195,6 +197,8 @@ class LiveSession implements Session {
     const left = this.#waiters.closed();
     this.#ask({ kind: 'leave' });
     await left;
+    // Superseded, say, before all of it was stable: whoever waits for that has waited in vain.
+    if (this.#refusal && !this.#summary) throw this.#refusal;
   }
 
   async end(outcome: JsonObject = {}): Promise<SessionSummary> {
@@ -395,6 +399,7 @@ class LiveSession implements Session {
 
   #over(error: GametapeError | undefined): void {
     this.#outbox.stop();
+    this.#refusal = error;
     this.#closed =
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
     this.#waiters.close(this.#closed);

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { type ByteSink, type ByteSource, GametapeError } from '@gametape/shared';
+import { type ByteSource, GametapeError } from '@gametape/shared';
 
 /** Reads longer than this are checked against the file's size before memory is allocated for them. */
 const UNCHECKED_BYTES = 256 * 1024;
@@ -38,39 +38,6 @@ export class FileSource implements ByteSource {
       filled += bytesRead;
     }
     return bytes.subarray(0, filled);
-  }
-
-  async close(): Promise<void> {
-    await this.#file.close();
-  }
-}
-
-/** A file to write to, from its start. Call `finish`, or `close` to give up. */
-export class FileSink implements ByteSink {
-  readonly #file: FileHandle;
-  #offset = 0;
-
-  private constructor(file: FileHandle) {
-    this.#file = file;
-  }
-
-  /** Creates the file, or empties it. */
-  static async create(path: string): Promise<FileSink> {
-    return new FileSink(await open(path, 'w'));
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    let written = 0;
-    while (written < bytes.length) {
-      written += (await this.#file.write(bytes, written, bytes.length - written, this.#offset + written)).bytesWritten;
-    }
-    this.#offset += written;
-  }
-
-  /** Syncs and closes: what was written survives a power loss, once the directory is synced too. */
-  async finish(): Promise<void> {
-    await this.#file.sync();
-    await this.#file.close();
   }
 
   async close(): Promise<void> {

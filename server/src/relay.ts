@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EndRecord, GametapeError, isGametapeError, type SessionSummary } from '@gametape/shared';
+import { GametapeError } from '@gametape/shared';
 import { viewerDirectory } from '@gametape/viewer';
 import { builtViewer } from './http/built-viewer.ts';
 import { httpApi } from './http/http-api.ts';
@@ -20,6 +20,7 @@ import { NODE_COMPRESSION } from './node-compression.ts';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
 import { checkpointOrigin } from './recording/checkpoint-origin.ts';
 import { finalize } from './recording/finalize.ts';
+import { finishedSummary, finishRecording } from './recording/finish-recording.ts';
 import { RecordingStore } from './recording/recording-store.ts';
 import { RoomDirectory } from './room/room-directory.ts';
 import { Session } from './session/session.ts';
@@ -56,7 +57,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     compression: NODE_COMPRESSION,
     log,
     randomBytes,
-    finish: (room, end) => finishRecording({ journal, store, options, log }, room, end),
+    finish: (room, end) => finishRecording({ journal, store, finalize, formats: options.format, log }, room, end),
     finished: (recordingId) => finishedSummary(store, recordingId),
     origin: (from) => checkpointOrigin(store, from),
   });
@@ -126,35 +127,6 @@ async function openJournal(
   }
   if (given === undefined) return new MemoryJournal(NODE_COMPRESSION);
   return await FileJournal.open(dataDir, { ...common, syncIntervalMs });
-}
-
-/** Puts everything a room left into its finished files, and lets go of its journal only then. */
-async function finishRecording(
-  { journal, store, options, log }: { journal: Journal; store: RecordingStore; options: RelayOptions; log: Logger },
-  { recordingId, room }: { recordingId: string; room: string },
-  end: EndRecord,
-): Promise<SessionSummary> {
-  const target = store.path(recordingId);
-  const { format: formats } = options;
-  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
-  for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
-  await journal.discard(recordingId);
-  log.info(
-    { room, recordingId, events: summary.events, complete: summary.complete, path: target },
-    'recording finished',
-  );
-  const { complete, events, players, durationUs } = summary;
-  return { recordingId, room, complete, durationS: durationUs / 1_000_000, events, players };
-}
-
-async function finishedSummary(store: RecordingStore, recordingId: string): Promise<SessionSummary | undefined> {
-  try {
-    const { room, complete, durationS, events, players } = await store.info(recordingId);
-    return { recordingId, room, complete, durationS, events, players };
-  } catch (error) {
-    if (isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_ID')) return undefined;
-    throw error;
-  }
 }
 
 async function listen(server: Server, { port, host }: RelayOptions): Promise<{ host: string }> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { emptyGameState, RecordingImporter } from '@gametape/shared/lmsp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { FileSink } from '../../server/dist/file-source.js';
+import { FileSink } from '../../server/dist/file-sink.js';
 import { NODE_COMPRESSION } from '../../server/dist/node-compression.js';
 import { partsOf, u32, V1_FILE } from '../lmsp/pickle-maker.ts';
 import { RECORDING_ID } from '../lmsp/session-maker.ts';

@@ -42,11 +42,11 @@ describe('recovery reads the end', () => {
     const [last] = (await blocksOf(sealedFile(dataDir))).slice(-1);
     await overwrite(sealedFile(dataDir), (last?.offset ?? 0) + 200, 1);
     const damage: JournalDamage[] = [];
-    const { start, lost } = await recoverHere(dataDir, damage);
+    const { start, cut } = await recoverHere(dataDir, damage);
     expect(damage.map(({ offset }) => offset)).toEqual([last?.offset]);
     expect(start.producers[0]?.context.state.get('text')).toBe(texts(11));
     // The log had nothing of it any more: its player is asked for what it still has.
-    expect([start.producers[0]?.context.pseq, lost]).toEqual([12, []]);
+    expect([start.producers[0]?.context.pseq, cut]).toEqual([12, []]);
   });
 
   test('[J3] what the log has after the newest sealed block comes back with it', async () => {
@@ -64,7 +64,7 @@ describe('recovery reads the end', () => {
     await hand.journal.close();
   });
 
-  test('[J6] [D3] events lost from the log are a gap, and so is what cannot be followed without them', async () => {
+  test('[J4] [J6] events lost from the log are left to be sent again, with those of the same producer after them', async () => {
     const dataDir = await tempDir();
     const hand = await HandRoom.open(dataDir);
     const ann = hand.join('ann', 'x');
@@ -80,13 +80,14 @@ describe('recovery reads the end', () => {
     const spans = await blocksOf(log, 0);
     await overwrite(log, (spans.at(-3)?.offset ?? 0) + 100, 1);
     const damage: JournalDamage[] = [];
-    const { start, lost } = await recoverHere(dataDir, damage);
+    const { start, cut } = await recoverHere(dataDir, damage);
     expect(damage).toHaveLength(1);
-    // <1> is damaged, and <2> and <3> are relative to it.
-    expect(lost).toEqual([{ producer: 0, firstPseq: 3, lastPseq: 5, reason: 'the journal was damaged' }]);
+    // <1> is damaged, and <2> and <3> are relative to it: bob's event between them is not.
+    expect(cut).toEqual(['ann']);
+    expect(start.producers.map(({ context }) => context.pseq)).toEqual([2, 2]);
     expect(start.producers.map(({ context }) => context.state.get('text'))).toEqual(['x<0>', 'yz']);
-    expect(start.producers.map(({ needsKeyframe }) => needsKeyframe)).toEqual([true, false]);
-    expect(start.gaps).toBe(1);
+    expect(start.producers.map(({ needsKeyframe }) => needsKeyframe)).toEqual([false, false]);
+    expect(start.gaps).toBe(0);
   });
 
   test('[R5] a recording of before there were room records is read from its start', async () => {
@@ -178,7 +179,7 @@ async function longRoom(): Promise<string> {
   return dataDir;
 }
 
-function outline({ start, end, lost }: RecoveredRoom): unknown {
+function outline({ start, end, cut }: RecoveredRoom): unknown {
   const { meta, headSeq, checkpoints, playClock, events, gaps, producers, epochEnds } = start;
   return {
     meta,
@@ -190,7 +191,7 @@ function outline({ start, end, lost }: RecoveredRoom): unknown {
     gaps,
     epochEnds,
     end,
-    lost,
+    cut,
     producers: producers.map(({ context, isPresent, firstSeq, expected, restarts, needsKeyframe }) => {
       const { player, instance, pseq, time, hlc, stamp, state } = context;
       const standing = { isPresent, firstSeq, expected, restarts, needsKeyframe };

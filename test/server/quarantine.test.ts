@@ -2,10 +2,11 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type Session } from '@gametape/client-sdk';
 import { NODE_COMPRESSION } from '@gametape/server';
-import { BlockBuilder, CloseCode, NO_BLOCK } from '@gametape/shared';
+import { BlockBuilder, CloseCode, EventType, JSON_PROFILE, NO_BLOCK, ProducerContext } from '@gametape/shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RecentEntries } from '../../server/dist/room/recent-entries.js';
 import { Room } from '../../server/dist/room/room.js';
+import { relayBody } from '../../server/dist/room/room-events.js';
 import { openJournal } from '../support/hand-room.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
@@ -64,11 +65,14 @@ describe('a fault in one room', () => {
     for (const id of [1, 2]) {
       const builder = new BlockBuilder(recordingId(id), 1, NODE_COMPRESSION);
       builder.meta({ recordingId: recordingId(id), room: `room-${id}`, profile: 'json', createdAt: 1_700_000_000 });
-      builder.producer({ index: 0, player: 'p', instance: 'p-1' });
+      const context = new ProducerContext(JSON_PROFILE, { index: 0, player: 'p', instance: 'p-1' });
+      builder.producer(context);
+      const joining = relayBody(context.vocabulary, EventType.PLAYER_JOIN, { name: 'p' });
+      builder.add({ seq: 1, producer: 0, pseq: 0, time: 1, hlc: 0, stamp: null, body: joining });
       // The checksum is right, the body of the first is none.
       const body = id === 1 ? Uint8Array.of(0xfc, 1, 2) : Uint8Array.of(1);
-      builder.add({ seq: 1, producer: 0, pseq: 1, time: 1, hlc: 0, stamp: 1, body });
-      await journal.append(recordingId(id), builder.close(NO_BLOCK, { compress: false }).bytes, 1).stable;
+      builder.add({ seq: 2, producer: 0, pseq: 1, time: 2, hlc: 0, stamp: 1, body });
+      await journal.append(recordingId(id), builder.close(NO_BLOCK, { compress: false }).bytes, 2).stable;
     }
     await journal.close();
     const relay = await TestRelay.start({ dataDir });

@@ -1,4 +1,4 @@
-import { type Files, NODE_FILES, type WritableFile } from '@gametape/server';
+import { type Files, NODE_FILES, type ReadableFile, type WritableFile } from '@gametape/server';
 
 type Call = 'create' | 'open' | 'writev' | 'datasync' | 'truncate' | 'syncDirectory' | 'remove';
 
@@ -26,6 +26,22 @@ export class FailingFiles implements Files {
   async open(path: string): Promise<WritableFile> {
     await this.#count('open', path);
     return this.#watched(await NODE_FILES.open(path), path);
+  }
+
+  read(path: string): Promise<ReadableFile> {
+    return NODE_FILES.read(path);
+  }
+
+  list(path: string): Promise<readonly string[]> {
+    return NODE_FILES.list(path);
+  }
+
+  makeDirectory(path: string): Promise<void> {
+    return NODE_FILES.makeDirectory(path);
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return NODE_FILES.rename(from, to);
   }
 
   async syncDirectory(path: string): Promise<void> {

@@ -3,7 +3,7 @@ import { existsSync, rmSync } from 'node:fs';
 import { rename, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { GametapeError } from '@gametape/shared';
-import { FileSink } from '../file-source.ts';
+import { FileSink } from '../file-sink.ts';
 import { syncDirectory } from '../sync-directory.ts';
 import { onKilled } from './interruption.ts';
 

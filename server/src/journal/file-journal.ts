@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ByteSource,
@@ -7,8 +6,6 @@ import {
   GametapeError,
   recordingIdBytes,
 } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
-import { syncDirectory } from '../sync-directory.ts';
 import { rejected } from './appended.ts';
 import { BufferedSource } from './buffered-source.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
@@ -80,9 +77,9 @@ export class FileJournal implements Journal {
     if (!(all.syncIntervalMs >= 0))
       throw new TypeError(`syncIntervalMs: expected 0 or more, not ${all.syncIntervalMs}`);
     const path = join(dataDirectory, 'journal');
-    await mkdir(path, { recursive: true });
-    await syncDirectory(dataDirectory);
-    const damage = new DamageKeeper(path, all.onDamage);
+    await all.files.makeDirectory(path);
+    await all.files.syncDirectory(dataDirectory);
+    const damage = new DamageKeeper(all.files, path, all.onDamage);
     return new FileJournal(path, all, await readJournalDirectory(path, { ...all, damage }), damage);
   }
 
@@ -174,8 +171,8 @@ export class FileJournal implements Journal {
     file: UnfinishedFile,
     isStart: ((block: RecoveredBlock) => boolean) | undefined,
   ): AsyncGenerator<RecoveredBlock> {
-    const { compression } = this.#options;
-    const direct = await FileSource.open(file.path);
+    const { compression, files } = this.#options;
+    const direct = await files.read(file.path);
     const source = new BufferedSource(direct);
     const { bytes } = file;
     let lastSeq = 0;
@@ -213,7 +210,7 @@ export class FileJournal implements Journal {
         let source = sources.get(segment);
         if (!source) {
           segments.need(segment);
-          source = new BufferedSource(await FileSource.open(segment.path));
+          source = new BufferedSource(await this.#options.files.read(segment.path));
           sources.set(segment, source);
         }
         for await (const scanned of scanLog(source, offset, offset + length, this.#options.compression)) {

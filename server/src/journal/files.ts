@@ -1,15 +1,27 @@
-import { constants, type FileHandle, open, unlink } from 'node:fs/promises';
-import { GametapeError } from '@gametape/shared';
+import { constants, type FileHandle, mkdir, open, readdir, rename, unlink } from 'node:fs/promises';
+import { type ByteSource, GametapeError } from '@gametape/shared';
+import { FileSource } from '../file-source.ts';
 import { syncDirectory } from '../sync-directory.ts';
 
-/** What the journal writes through. Tests hand in a file system that fails. */
+/** What journal and recordings read and write through. Tests hand in a file system that fails. */
 export interface Files {
   /** Makes a file that is not there yet. */
   create(path: string): Promise<WritableFile>;
   /** Opens a file, and makes it if it is not there. */
   open(path: string): Promise<WritableFile>;
+  /** Opens a file to read from. @throws GametapeError `NOT_FOUND` when there is no such file */
+  read(path: string): Promise<ReadableFile>;
+  /** Names in a directory, in no order. */
+  list(path: string): Promise<readonly string[]>;
+  /** Makes a directory, and those above it, where they are not there yet. */
+  makeDirectory(path: string): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
   remove(path: string): Promise<void>;
+}
+
+export interface ReadableFile extends ByteSource {
+  close(): Promise<void>;
 }
 
 export interface WritableFile {
@@ -24,7 +36,11 @@ export const NODE_FILES: Files = {
   create: async (path) => writable(await open(path, 'wx')),
   // Not 'a+': with O_APPEND, Linux ignores the position of a write.
   open: async (path) => writable(await open(path, constants.O_RDWR | constants.O_CREAT)),
+  read: (path) => FileSource.open(path),
+  list: (path) => readdir(path),
+  makeDirectory: async (path) => void (await mkdir(path, { recursive: true })),
   syncDirectory,
+  rename,
   remove: unlink,
 };
 

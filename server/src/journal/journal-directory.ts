@@ -1,4 +1,3 @@
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type BlockHeader,
@@ -7,7 +6,6 @@ import {
   encodeFileHeader,
   FILE_HEADER_BYTES,
 } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
 import { BufferedSource } from './buffered-source.ts';
 import type { DamageKeeper } from './damage.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
@@ -51,7 +49,7 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   const marks = new FinishedMarks(files, path);
   const found: Segment[] = [];
   const unfinished: string[] = [];
-  for (const name of (await readdir(path)).sort()) {
+  for (const name of [...(await files.list(path))].sort()) {
     if (marks.learn(name)) continue;
     const segment = segmentNamed(path, name);
     const recordingId = UNFINISHED.exec(name)?.[1];
@@ -82,6 +80,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
       recordings.set(recordingId, { file, places, sealing: Promise.resolve() });
     }
   }
+  // Names that a killed process had made may not be stable yet, and what they replace is let go of now.
+  if (unfinished.length > 0) await files.syncDirectory(path);
   await segments.releasePlaces(kept.unneeded());
   for (const segment of found) await segments.release(segment);
   await marks.sweep(segments.oldest);
@@ -103,9 +103,10 @@ const NOTHING_SEALED: SealedPart = { bytes: 0, lastSeq: 0 };
 /** From the last block on that holds entries, which the blocks of the log are compared with: not from the start (J3). */
 async function readUnfinished(path: string, options: ReadOptions): Promise<SealedPart> {
   const last = await lastEntries(path, options);
-  let { lastSeq } = last;
-  const bytes = await scanFile(path, last.offset, { ...options, isTornTailExpected: true }, (_offset, header) => {
+  let { lastSeq, offset: lastBlock } = last;
+  const bytes = await scanFile(path, last.offset, { ...options, isTornTailExpected: true }, (offset, header) => {
     lastSeq = Math.max(lastSeq, header.lastSeq);
+    lastBlock = offset;
   });
   if (bytes <= FILE_HEADER_BYTES) {
     // Not even its first block was stable: it starts anew.
@@ -113,12 +114,16 @@ async function readUnfinished(path: string, options: ReadOptions): Promise<Seale
     return NOTHING_SEALED;
   }
   await repairHeader(path, options);
+  await writeAgain(path, lastBlock === FILE_HEADER_BYTES ? 0 : lastBlock, bytes, options.files);
   return { bytes, lastSeq };
 }
 
 /** Where the last intact block with entries starts, or the first block if there is none. */
-async function lastEntries(path: string, { compression }: ReadOptions): Promise<{ offset: number; lastSeq: number }> {
-  const source = await FileSource.open(path);
+async function lastEntries(
+  path: string,
+  { compression, files }: ReadOptions,
+): Promise<{ offset: number; lastSeq: number }> {
+  const source = await files.read(path);
   try {
     for await (const { offset, header } of lookBack(source, await source.size(), compression)) {
       if (header.events > 0) return { offset, lastSeq: header.lastSeq };
@@ -129,10 +134,25 @@ async function lastEntries(path: string, { compression }: ReadOptions): Promise<
   }
 }
 
+/**
+ * The last block that was sealed may only be in the page cache: the process was killed before its sync was over, or the sync
+ * failed, and then a later one would claim to have written what it never writes (J5). So it is written once more.
+ */
+async function writeAgain(path: string, from: number, to: number, files: Files): Promise<void> {
+  const source = await files.read(path);
+  let last: Uint8Array;
+  try {
+    last = await source.read(from, to - from);
+  } finally {
+    await source.close();
+  }
+  await change(files, path, (file) => writeAll(file, [last], from));
+}
+
 /** The header says the same in every file: the one thing that can be put right. */
 async function repairHeader(path: string, { compression, damage, files }: ReadOptions): Promise<void> {
   const header = encodeFileHeader(compression);
-  const source = await FileSource.open(path);
+  const source = await files.read(path);
   try {
     const found = await source.read(0, header.length);
     if (header.every((byte, i) => found[i] === byte)) return;
@@ -152,7 +172,7 @@ async function scanFile(
   onBlock: (offset: number, header: BlockHeader) => void,
 ): Promise<number> {
   const { compression, damage, files, isTornTailExpected } = options;
-  const source: ByteSource = new BufferedSource(await FileSource.open(path));
+  const source: ByteSource = new BufferedSource(await files.read(path));
   let tail: ScannedDamage | undefined;
   let size: number;
   try {

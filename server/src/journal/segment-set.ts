@@ -9,7 +9,7 @@ export interface Segment {
 
 /** Where an appended block lies, for as long as it is needed. */
 export interface Place {
-  readonly lastSeq: number;
+  lastSeq: number;
   readonly length: number;
   /** Undefined until the block is written. */
   segment?: Segment;

@@ -1,7 +1,6 @@
-import { access, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { GametapeError, isId, RecordingReader } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
+import { type Files, NODE_FILES } from '../journal/files.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { compressedInfo } from './compressed-info.ts';
 import { type RecordingInfo, recordingInfo } from './recording-info.ts';
@@ -11,15 +10,17 @@ const FINISHED = /^(.+?)\.lmsp(?:\.gz)?$/;
 /** The finished recordings of a data directory: `DIR/recordings/<recordingId>.lmsp` and `.lmsp.gz`. */
 export class RecordingStore {
   readonly directory: string;
+  readonly #files: Files;
 
-  private constructor(directory: string) {
+  private constructor(directory: string, files: Files) {
+    this.#files = files;
     this.directory = directory;
   }
 
-  static async open(dataDirectory: string): Promise<RecordingStore> {
+  static async open(dataDirectory: string, files: Files = NODE_FILES): Promise<RecordingStore> {
     const directory = join(dataDirectory, 'recordings');
-    await mkdir(directory, { recursive: true });
-    return new RecordingStore(directory);
+    await files.makeDirectory(directory);
+    return new RecordingStore(directory, files);
   }
 
   /** Where the `.lmsp` file of a recording is or will be. @throws GametapeError `BAD_ID` (S1) */
@@ -34,7 +35,7 @@ export class RecordingStore {
   /** Ids of the finished recordings, oldest first. */
   async list(): Promise<readonly string[]> {
     const ids = new Set<string>();
-    for (const name of await readdir(this.directory)) {
+    for (const name of await this.#files.list(this.directory)) {
       const id = FINISHED.exec(name)?.[1];
       if (isId(id)) ids.add(id);
     }
@@ -45,7 +46,7 @@ export class RecordingStore {
   /** The file of a recording that is there: `.lmsp`, or `.lmsp.gz` where only that was asked for; undefined for neither. */
   async find(recordingId: string): Promise<string | undefined> {
     const binary = this.path(recordingId);
-    for (const path of [binary, `${binary}.gz`]) if (await exists(path)) return path;
+    for (const path of [binary, `${binary}.gz`]) if (await this.#exists(path)) return path;
     return undefined;
   }
 
@@ -57,20 +58,20 @@ export class RecordingStore {
   async info(recordingId: string): Promise<RecordingInfo> {
     const path = (await this.find(recordingId)) ?? this.path(recordingId);
     if (path.endsWith('.gz')) return await compressedInfo(path, recordingId);
-    const source = await FileSource.open(path);
+    const source = await this.#files.read(path);
     try {
       return recordingInfo(await RecordingReader.open(source, NODE_COMPRESSION));
     } finally {
       await source.close();
     }
   }
-}
 
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
+  async #exists(path: string): Promise<boolean> {
+    try {
+      await (await this.#files.read(path)).close();
+      return true;
+    } catch {
+      return false;
+    }
   }
 }

@@ -12,7 +12,7 @@ import {
   RecordingReader,
   type TimelineEntry,
 } from '@gametape/shared';
-import { FileSource } from '../file-source.ts';
+import type { Files } from '../journal/files.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
 import { scanLog } from '../journal/log-scan.ts';
 import { timelineOrder } from './timeline-order.ts';
@@ -35,8 +35,8 @@ export class SealedRecording {
   }
 
   /** @throws GametapeError `DAMAGED` when something in it is not intact: finishing it would lose what is. */
-  static async open(sealed: SealedBlocks, compression: Compression): Promise<SealedRecording> {
-    const source = await openSealedBlocks(sealed);
+  static async open(sealed: SealedBlocks, files: Files, compression: Compression): Promise<SealedRecording> {
+    const source = await openSealedBlocks(sealed, files);
     try {
       const reader = await RecordingReader.open(source, compression);
       const last = reader.blocks.at(-1);
@@ -87,8 +87,8 @@ export class SealedRecording {
   }
 }
 
-export async function openSealedBlocks(sealed: SealedBlocks): Promise<ByteSource> {
-  return sealed.kind === 'file' ? await FileSource.open(sealed.path) : new BytesSource(sealed.bytes);
+export async function openSealedBlocks(sealed: SealedBlocks, files: Files): Promise<ByteSource> {
+  return sealed.kind === 'file' ? await files.read(sealed.path) : new BytesSource(sealed.bytes);
 }
 
 /** A block whose seal was repeated after a crash is there twice. */

@@ -1,5 +1,4 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
@@ -10,11 +9,11 @@ import {
   type RecordingSummary,
   RecordingWriter,
 } from '@gametape/shared';
-import { FileSink, FileSource } from '../file-source.ts';
+import { FileSink } from '../file-sink.ts';
 import { DamageKeeper, type JournalDamage } from '../journal/damage.ts';
+import { type Files, NODE_FILES } from '../journal/files.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
-import { syncDirectory } from '../sync-directory.ts';
 import type { Finalized, FinalizeJob } from './finalize.ts';
 import { GapQueue } from './gap-queue.ts';
 import { recoverRecording } from './recover-recording.ts';
@@ -27,31 +26,32 @@ const PIECE_UNITS = 64 * 1024;
  * Does a finalize job. Until the end all is written to other names, so that a file with a final name is whole; done
  * again, in full or after a kill at any point, it gives the same bytes.
  */
-export async function writeRecording({ sealed, target, formats, end }: FinalizeJob): Promise<Finalized> {
+export async function writeRecording(job: FinalizeJob, files: Files = NODE_FILES): Promise<Finalized> {
+  const { sealed, target, formats, end } = job;
   const partial = `${target}.partial`;
   const gzipTarget = `${target}.gz`;
-  await mkdir(dirname(target), { recursive: true });
-  const finalized = await writeBinary(sealed, partial, end);
+  await files.makeDirectory(dirname(target));
+  const finalized = await writeBinary(sealed, partial, end, files);
   if (formats !== 'binary') {
-    await writeGzip(partial, `${gzipTarget}.partial`);
-    await rename(`${gzipTarget}.partial`, gzipTarget);
+    await writeGzip(partial, `${gzipTarget}.partial`, files);
+    await files.rename(`${gzipTarget}.partial`, gzipTarget);
   }
-  if (formats === 'gzip') await rm(partial);
-  else await rename(partial, target);
-  await syncDirectory(dirname(target));
+  if (formats === 'gzip') await files.remove(partial);
+  else await files.rename(partial, target);
+  await files.syncDirectory(dirname(target));
   return finalized;
 }
 
-async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord): Promise<Finalized> {
+async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord, files: Files): Promise<Finalized> {
   let recording: SealedRecording;
   try {
-    recording = await SealedRecording.open(sealed, NODE_COMPRESSION);
+    recording = await SealedRecording.open(sealed, files, NODE_COMPRESSION);
   } catch (error) {
     if (!isGametapeError(error, 'DAMAGED')) throw error;
-    return await writeIntact(sealed, path, end);
+    return await writeIntact(sealed, path, end, files);
   }
   try {
-    const summary = await intoFile(path, (sink) => copy(recording, sink, end));
+    const summary = await intoFile(path, files, (sink) => copy(recording, sink, end));
     return { summary, damage: [] };
   } finally {
     await recording.close();
@@ -59,13 +59,13 @@ async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord): 
 }
 
 /** Writes what is intact, sets aside what is not, and lets the recording say what it lacks (J6). */
-async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord): Promise<Finalized> {
-  const source = await openSealedBlocks(sealed);
+async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord, files: Files): Promise<Finalized> {
+  const source = await openSealedBlocks(sealed, files);
   const damage: JournalDamage[] = [];
   try {
-    const report = await intoFile(path, (sink) => recoverRecording(source, sink, { end }));
+    const report = await intoFile(path, files, (sink) => recoverRecording(source, sink, { end }));
     if (sealed.kind === 'file') {
-      const keeper = new DamageKeeper(dirname(sealed.path), (damaged) => damage.push(damaged));
+      const keeper = new DamageKeeper(files, dirname(sealed.path), (damaged) => damage.push(damaged));
       for (const { fromByte, toByte, reason } of report.setAside) {
         await keeper.setAside(source, { offset: fromByte, length: toByte - fromByte, reason });
       }
@@ -73,7 +73,7 @@ async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord): 
   } finally {
     await source.close?.();
   }
-  const written = await FileSource.open(path);
+  const written = await files.read(path);
   try {
     const { summary } = await RecordingReader.open(written, NODE_COMPRESSION);
     return { summary: summary as RecordingSummary, damage };
@@ -82,8 +82,12 @@ async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord): 
   }
 }
 
-async function intoFile<Result>(path: string, write: (sink: FileSink) => Promise<Result>): Promise<Result> {
-  const sink = await FileSink.create(path);
+async function intoFile<Result>(
+  path: string,
+  files: Files,
+  write: (sink: FileSink) => Promise<Result>,
+): Promise<Result> {
+  const sink = await FileSink.create(path, files);
   try {
     const result = await write(sink);
     await sink.finish();
@@ -111,10 +115,10 @@ async function copy(recording: SealedRecording, sink: FileSink, end: EndRecord):
   return await writer.finish({ ...end, expected: new Map(end.expected) });
 }
 
-async function writeGzip(recordingPath: string, path: string): Promise<void> {
+async function writeGzip(recordingPath: string, path: string, files: Files): Promise<void> {
   // Loaded only here: it brings the LMSP schema with it, which finishing as binary does without.
   const { lmspJson } = await import('@gametape/shared/lmsp');
-  const source = await FileSource.open(recordingPath);
+  const source = await files.read(recordingPath);
   try {
     const reader = await RecordingReader.open(source, NODE_COMPRESSION);
     await pipeline(inPieces(lmspJson(reader)), createGzip(), createWriteStream(path, { flush: true }));

@@ -70,7 +70,8 @@ export class Membership {
     if (known && room.currentSeats().every((seat) => seat !== known)) {
       throw new GametapeError('SUPERSEDED', 'the player has connected from somewhere else since');
     }
-    if (!known && isEnding) {
+    // Whoever was here, and of whom a power loss has left nothing, still has what the end asks for (W6).
+    if (!known && (room.isOver || (isEnding && !hello.resume))) {
       throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end; a new one opens after it`);
     }
     const seat = known ?? this.#newSeat(hello);
@@ -85,12 +86,8 @@ export class Membership {
       known.awaitsGap = false;
     }
     if (known && !room.isOver) {
-      const isBack = known.presence === 'gone';
+      if (known.presence === 'gone') this.#joinAgain(known, hello);
       known.presence = 'present';
-      if (isBack) {
-        known.expected = null;
-        room.join(known, { name: known.name ?? known.player });
-      }
     }
     try {
       await this.#welcome(receiver, seat, hello.resume);
@@ -154,17 +151,21 @@ export class Membership {
     for (const { graceTimer } of this.#room.seats) clearTimeout(graceTimer);
   }
 
+  /** A player returns that was gone, or one of whose joining a power loss has left nothing (J4). */
+  #joinAgain(seat: Seat, hello: Hello): void {
+    const initial = seat.hasJoined ? undefined : this.#initialState(hello);
+    seat.presence = 'present';
+    seat.expected = null;
+    this.#room.join(seat, { name: seat.name ?? hello.name ?? seat.player }, initial);
+  }
+
   #newSeat(hello: Hello): Seat {
     const room = this.#room;
     const present = room.currentSeats().filter(({ presence }) => presence !== 'gone');
     if (present.length >= this.#options.maxPlayers && !present.some(({ player }) => player === hello.player)) {
       throw new GametapeError('ROOM_FULL', `room ${room.name}: ${present.length} players, no more are allowed`);
     }
-    const initial = hello.state.length > 0 ? hello.state : undefined;
-    if (initial) room.checkState(initial);
-    else if (room.profile.initialState) {
-      throw new GametapeError('BAD_STATE', `hello: a player of the profile ${room.profile.name} comes with a state`);
-    }
+    const initial = this.#initialState(hello);
     for (const other of present) {
       if (other.player !== hello.player) continue;
       const { receiver } = other;
@@ -176,6 +177,16 @@ export class Membership {
     room.join(seat, { name: hello.name ?? hello.player }, initial);
     room.startFrom(seat);
     return seat;
+  }
+
+  /** The state that a hello brings, undefined for none. @throws GametapeError for one that may not be recorded */
+  #initialState({ state }: Hello): Uint8Array | undefined {
+    const { profile } = this.#room;
+    if (state.length > 0) this.#room.checkState(state);
+    else if (profile.initialState) {
+      throw new GametapeError('BAD_STATE', `hello: a player of the profile ${profile.name} comes with a state`);
+    }
+    return state.length > 0 ? state : undefined;
   }
 
   /** W5: takes the position, then the snapshot at it, then lets come what came after. */
@@ -191,8 +202,9 @@ export class Membership {
     const { paused } = room.playClock;
     // Those that are over: the one that lasts is told apart.
     const pauses = room.playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER);
-    // What the snapshot shows has to be in the journal first: a crash must not take back what was shown.
-    await room.flushed();
+    // What the snapshot shows has to be in the journal first: a crash must not take back what was shown. Of a new room not
+    // even a power loss may take back that there is one: whoever has its recording id comes back to it (J4).
+    await room.founded();
     receiver.send({
       kind: 'welcome',
       protocol: PROTOCOL,

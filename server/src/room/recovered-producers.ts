@@ -1,24 +1,20 @@
 import {
   ByteWriter,
-  type Crc32,
   EventType,
   type GameEvent,
-  type GapRecord,
-  isGametapeError,
   ProducerContext,
   type RecordingIdentity,
   type RoomProducer,
-  type TimelineEntry,
   type Vocabulary,
 } from '@gametape/shared';
 import type { RestoredProducer } from './room-start.ts';
 
 const scratch = new ByteWriter();
-const DAMAGED = 'the journal was damaged';
 
 /** What is known of a producer so far, while its room is being recovered. */
 export class RecoveredProducer implements RestoredProducer {
   context: ProducerContext;
+  hasJoined = false;
   isPresent = false;
   firstSeq = 0;
   expected: number | null = null;
@@ -26,34 +22,11 @@ export class RecoveredProducer implements RestoredProducer {
   needsKeyframe = false;
   rewoundAt = 0;
   readonly staleVocabularies = new Map<number, Vocabulary>();
-  /** Its last event that is lost, while it is not known from where on it can be followed again. */
-  #lostTo = 0;
+  /** Events of it are missing in the log, before what is left out from here on (J4). */
+  isCut = false;
 
   constructor(context: ProducerContext) {
     this.context = context;
-  }
-
-  /**
-   * Whether an event of its own is lost with others before it that are not there: what a change is relative to, and what a
-   * body refers to, is not known before the next keyframe, and not guessed at (D3).
-   */
-  isLostWith(entry: TimelineEntry, crc32: Crc32): boolean {
-    const last = Math.max(this.#lostTo, this.context.pseq);
-    if (this.#lostTo === 0 && entry.pseq <= last + 1) return false;
-    this.#lostTo = Math.max(last, entry.pseq - 1);
-    if (startsAnew(this.context, entry, crc32)) return false;
-    this.#lostTo = Math.max(last, entry.pseq);
-    return true;
-  }
-
-  /** What is lost, as one gap, if something is: the producer goes on after it. */
-  takeLoss(): GapRecord | undefined {
-    const { context } = this;
-    if (this.#lostTo <= context.pseq) return undefined;
-    const gap = { producer: context.index, firstPseq: context.pseq + 1, lastPseq: this.#lostTo, reason: DAMAGED };
-    this.skipTo(this.#lostTo);
-    this.#lostTo = 0;
-    return gap;
   }
 
   /** The vocabulary starts over with the next entry, and the next change has to be a keyframe (D3). */
@@ -95,8 +68,14 @@ export class RecoveredProducers {
     this.#identity = identity;
   }
 
-  all(): Iterable<RecoveredProducer> {
-    return this.#producers.values();
+  /** Names of the players of whom something is left out. */
+  get cut(): string[] {
+    return [...this.#producers.values()].filter(({ isCut }) => isCut).map(({ context }) => context.player);
+  }
+
+  /** What comes now was made from what is known by now. */
+  mend(): void {
+    for (const producer of this.#producers.values()) producer.isCut = false;
   }
 
   get(index: number): RecoveredProducer {
@@ -113,7 +92,7 @@ export class RecoveredProducers {
   agree(stated: readonly RoomProducer[]): void {
     for (const [index, { player, instance, ...standing }] of stated.entries()) {
       this.#identity.producers.set(index, { index, player, instance });
-      Object.assign(this.get(index), standing);
+      Object.assign(this.get(index), standing, { hasJoined: standing.firstSeq > 0 });
     }
   }
 
@@ -139,16 +118,5 @@ export class RecoveredProducers {
   #inOrder(): RecoveredProducer[] {
     const count = Math.max(-1, ...this.#identity.producers.keys(), ...this.#producers.keys()) + 1;
     return Array.from({ length: count }, (_, index) => this.get(index));
-  }
-}
-
-/** True for a keyframe that refers to nothing before it. */
-function startsAnew(context: ProducerContext, entry: TimelineEntry, crc32: Crc32): boolean {
-  const trial = new ProducerContext(context.vocabulary.profile, context);
-  try {
-    return trial.read(entry.body, entry.stamp ?? 0, 'DAMAGED', crc32).change?.form === 'keyframe';
-  } catch (error) {
-    if (!isGametapeError(error)) throw error;
-    return false;
   }
 }

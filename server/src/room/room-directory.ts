@@ -180,8 +180,10 @@ export class RoomDirectory {
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end, lost } = await recoverRoom(journal, recordingId, compression, epoch);
-        if (lost.length > 0) log.error({ room: start.meta.room, recordingId, lost }, 'events lost to damage');
+        const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
+        const { room } = start.meta;
+        if (cut.length > 0)
+          log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
         if (end) {
           this.#finishAgain(start, end);
           continue;

@@ -48,11 +48,14 @@ export class RoomOutput {
   #stable: Promise<void> = Promise.resolve();
   #failure: GametapeError | undefined;
   #isStopped = false;
+  /** The journal knows the room from before, or has made what it first wrote stable. */
+  #isFounded: boolean;
 
   constructor(options: RoomOutputOptions) {
     this.#options = options;
     this.#headSeq = options.headSeq;
     this.#journaledSeq = options.headSeq;
+    this.#isFounded = options.headSeq > 0;
   }
 
   get failure(): GametapeError | undefined {
@@ -85,13 +88,22 @@ export class RoomOutput {
   /** Writes what waits and resolves once everything so far is accepted. @throws GametapeError `JOURNAL_FAILED` */
   async flushed(): Promise<void> {
     this.#flush();
+    this.#checkWritable();
     await this.#accepted;
   }
 
   /** The same for stable. */
   async stable(): Promise<void> {
     this.#flush();
+    this.#checkWritable();
     await this.#stable;
+  }
+
+  /** Resolves once the journal has the room for good, and everything so far is accepted. @throws GametapeError `JOURNAL_FAILED` */
+  async founded(): Promise<void> {
+    if (!this.#isFounded) await this.stable();
+    this.#isFounded = true;
+    await this.flushed();
   }
 
   /** Puts everything into the recording's own blocks. @throws GametapeError `JOURNAL_FAILED` */
@@ -193,6 +205,11 @@ export class RoomOutput {
     } catch (cause) {
       this.#fail(this.#unwritable(cause));
     }
+  }
+
+  /** What waits after a failure is never written: nobody may take it for recorded (J5). */
+  #checkWritable(): void {
+    if (this.#failure) throw this.#failure;
   }
 
   #appendAll(): Appended {

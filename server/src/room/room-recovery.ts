@@ -18,7 +18,7 @@ import {
 import type { Journal, RecoveredBlock } from '../journal/journal.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { RecoveredEntries } from './recovered-entries.ts';
-import { type RecoveredProducer, RecoveredProducers } from './recovered-producers.ts';
+import { RecoveredProducers } from './recovered-producers.ts';
 import { RecoveryStart } from './recovery-start.ts';
 import { isForOwner, isSpelled } from './room-events.ts';
 import { openSealed } from './room-journal.ts';
@@ -29,8 +29,8 @@ export interface RecoveredRoom {
   readonly start: RoomStart;
   /** The room had ended: only finishing is left. */
   readonly end: EndRecord | undefined;
-  /** Events that were damaged, as gaps: the recording states them (J6). */
-  readonly lost: readonly GapRecord[];
+  /** Players of whom events came after a hole and were left out: they send them again (J4). */
+  readonly cut: readonly string[];
 }
 
 /**
@@ -57,11 +57,13 @@ class Recovery {
   readonly #producers = new RecoveredProducers(this.#identity);
   readonly #checkpoints = new Map<string, CheckpointPlace>();
   readonly #epochEnds = new Map<number, number>();
+  /** Last seq before the first hole of each epoch: what was shown after it is not there any more. */
+  readonly #holes = new Map<number, number>();
   readonly #recent = new RecoveredEntries();
-  readonly #lost: GapRecord[] = [];
   #playClock = new PlayClock();
   #end: EndRecord | undefined;
   #headSeq = 0;
+  #epoch = 0;
   #lastTime = 0;
   #events = 0;
   #gaps = 0;
@@ -84,7 +86,8 @@ class Recovery {
       this.#recent.clear();
       this.#headSeq = Math.max(this.#headSeq, block.header.lastSeq);
     }
-    this.#epochEnds.set(block.header.epoch, this.#headSeq);
+    const { epoch } = block.header;
+    this.#epochEnds.set(epoch, this.#holes.get(epoch) ?? this.#headSeq);
   }
 
   #take({ header, stored, sealed }: RecoveredBlock): void {
@@ -94,11 +97,17 @@ class Recovery {
     if (sealed) {
       if (block.room) this.#agree(block.room);
       // A sealed block opens with what is known by then: after a damaged one it is all there is to go on from.
-      for (const keyframe of block.keyframes()) this.#producers.get(keyframe.index).context = keyframe;
-    } else this.#sealAgain(block, declared, header.epoch);
-    for (const entry of block.entries) if (entry.seq > this.#headSeq) this.#takeEntry(entry, block, sealed);
-    for (const gap of block.gaps) this.#takeGap(gap);
-    for (const { name, seq, time } of block.checkpoints) this.#checkpoints.set(name, { name, seq, time });
+      for (const keyframe of block.keyframes()) {
+        const producer = this.#producers.get(keyframe.index);
+        producer.context = keyframe;
+        // A room record has said it already, also of one that is known and has not joined.
+        producer.hasJoined ||= block.room === undefined;
+      }
+      for (const entry of block.entries)
+        if (entry.seq > this.#headSeq) this.#takeEntry(entry, block.gaps, header.epoch);
+      for (const gap of block.gaps) this.#takeGap(gap);
+      for (const { name, seq, time } of block.checkpoints) this.#checkpoints.set(name, { name, seq, time });
+    } else this.#takeAppended(block, declared, header.epoch);
     this.#end ??= block.end;
   }
 
@@ -108,7 +117,6 @@ class Recovery {
     const lastEpoch = Math.max(0, ...this.#epochEnds.keys());
     // An incarnation that wrote nothing has left no trace of its epoch: by the clock, none is given twice.
     const epoch = Math.max(lastEpoch + 1, claimEpoch, Math.floor(sinceCreatedUs / 1_000_000) + 2);
-    for (const producer of this.#producers.all()) this.#endLoss(producer);
     const start: RoomStart = {
       meta,
       profile,
@@ -125,7 +133,7 @@ class Recovery {
       events: this.#events,
       gaps: this.#gaps,
     };
-    return { start, end: this.#end, lost: this.#lost };
+    return { start, end: this.#end, cut: this.#producers.cut };
   }
 
   /** Goes on from how a sealed block says that the room stood: after a damaged one, or at the start. */
@@ -141,24 +149,21 @@ class Recovery {
     for (const [epoch, seq] of room.epochEnds) this.#epochEnds.set(epoch, seq);
   }
 
-  #takeEntry(entry: TimelineEntry, { gaps }: EventBlock, sealed: boolean): void {
+  #takeEntry(entry: TimelineEntry, gaps: readonly GapRecord[], epoch: number): void {
     const producer = this.#producers.get(entry.producer);
     const { context } = producer;
     const isOwn = entry.stamp !== null;
     for (const gap of isOwn && entry.pseq > context.pseq + 1 ? gaps : []) {
       if (gap.producer === entry.producer && gap.lastPseq < entry.pseq) this.#takeGap(gap);
     }
-    if (!sealed && isOwn && producer.isLostWith(entry, this.#compression.crc32)) {
-      this.#recent.clear();
-      this.#headSeq = entry.seq;
-      return;
-    }
-    this.#endLoss(producer);
     const before = !isOwn && hasKeyframe(entry.body) ? context.vocabulary.fork() : undefined;
     const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
-    if (!sealed) this.#sealing?.add(entry);
+    producer.hasJoined = true;
     // Entries are found by counting: what lies before a hole is of no use to anybody.
-    if (entry.seq > this.#headSeq + 1) this.#recent.clear();
+    if (entry.seq > this.#headSeq + 1) {
+      this.#recent.clear();
+      this.#noteHole(epoch);
+    }
     this.#headSeq = entry.seq;
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
@@ -181,21 +186,71 @@ class Recovery {
     producer.skipTo(lastPseq);
   }
 
-  /** What was damaged of a producer is stated, up to where it can go on from (J6). */
-  #endLoss(producer: RecoveredProducer): void {
-    const gap = producer.takeLoss();
-    if (!gap) return;
-    this.#lost.push(gap);
-    this.#gaps++;
-    this.#sealing?.gap(gap);
+  /**
+   * Takes a block that is not sealed yet, of which `declared` producers are known from before, and puts it into the next that
+   * will be. After a hole, as a power loss leaves in what was not stable, a producer's events cannot be read. They are left
+   * out, so that its SDK, which still has them, sends them all again (J4).
+   */
+  #takeAppended(block: EventBlock, declared: number, epoch: number): void {
+    this.#sealing ??= this.#openSealing(epoch);
+    // What a later incarnation took goes on from what it found: the same as is found now.
+    if (epoch > this.#epoch) this.#producers.mend();
+    this.#epoch = epoch;
+    for (const producer of [...this.#identity.producers.values()].slice(declared)) this.#sealing.producer(producer);
+    const taken = new Set<number>();
+    for (const entry of block.entries) {
+      if (entry.seq <= this.#headSeq) continue;
+      if (this.#isAfterHole(entry, block.gaps) || !this.#canTake(entry, block.gaps, epoch)) {
+        this.#noteHole(epoch);
+        this.#recent.clear();
+        // Its number is not given again: the next seal covers what is left out too.
+        this.#headSeq = entry.seq;
+        continue;
+      }
+      this.#sealing.add(entry);
+      taken.add(entry.seq);
+    }
+    for (const gap of block.gaps) {
+      const producer = this.#identity.producers.has(gap.producer) ? this.#producers.get(gap.producer) : undefined;
+      if (!producer || producer.isCut || gap.firstPseq > producer.context.pseq + 1) continue;
+      this.#sealing.gap(gap);
+      this.#takeGap(gap);
+    }
+    for (const checkpoint of block.checkpoints) {
+      const { name, seq, time } = checkpoint;
+      if (!taken.has(seq)) continue;
+      this.#sealing.checkpoint(checkpoint);
+      this.#checkpoints.set(name, { name, seq, time });
+    }
   }
 
-  /** Puts a block that is not sealed yet, of which `declared` producers are known from before, into the next that will be. */
-  #sealAgain(block: EventBlock, declared: number, epoch: number): void {
-    this.#sealing ??= this.#openSealing(epoch);
-    for (const producer of [...this.#identity.producers.values()].slice(declared)) this.#sealing.producer(producer);
-    for (const gap of block.gaps) this.#sealing.gap(gap);
-    for (const checkpoint of block.checkpoints) this.#sealing.checkpoint(checkpoint);
+  /** Whether something of its producer is missing before an entry: events that no gap states, or its PLAYER_JOIN. */
+  #isAfterHole({ producer: index, pseq, stamp }: TimelineEntry, gaps: readonly GapRecord[]): boolean {
+    if (!this.#identity.producers.has(index)) return true;
+    const producer = this.#producers.get(index);
+    let reached = producer.context.pseq;
+    for (const gap of gaps) {
+      if (gap.producer === index && gap.firstPseq <= reached + 1) reached = Math.max(reached, gap.lastPseq);
+    }
+    producer.isCut ||= pseq > reached + 1 || (stamp !== null && !producer.hasJoined);
+    return producer.isCut;
+  }
+
+  /** @throws GametapeError for one that cannot be read although nothing is missing: its recording stays as it is (S4) */
+  #canTake(entry: TimelineEntry, gaps: readonly GapRecord[], epoch: number): boolean {
+    try {
+      this.#takeEntry(entry, gaps, epoch);
+      return true;
+    } catch (error) {
+      const isHoleBefore = this.#holes.size > 0 || entry.seq > this.#headSeq + 1;
+      if (!isGametapeError(error) || !isHoleBefore) throw error;
+      this.#producers.get(entry.producer).isCut = true;
+      return false;
+    }
+  }
+
+  #noteHole(epoch: number): void {
+    if (!this.#holes.has(epoch)) this.#holes.set(epoch, this.#headSeq);
   }
 
   /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */

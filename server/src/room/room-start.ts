@@ -36,6 +36,8 @@ export interface RoomStart {
 /** What a journal says of a producer. */
 export interface RestoredProducer {
   readonly context: ProducerContext;
+  /** Its PLAYER_JOIN is there, with the state that it came with. */
+  readonly hasJoined: boolean;
   /** It had joined and not left. */
   readonly isPresent: boolean;
   /** Seq of its first entry. */

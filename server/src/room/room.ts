@@ -221,6 +221,7 @@ export class Room {
   /** Records PLAYER_JOIN, with the state of the hello if it has one, which `checkState` has let through. */
   join(seat: Seat, data: JsonObject, state?: Uint8Array): void {
     const { context } = seat;
+    seat.hasJoined = true;
     const entry = this.#record(seat, relayBody(context.vocabulary, EventType.PLAYER_JOIN, data, state));
     if (seat.firstSeq === entry.seq) seat.lastKey = entry;
   }
@@ -297,6 +298,11 @@ export class Room {
     return this.#output.flushed();
   }
 
+  /** The same, and that the room itself is stable: its recording id may be told. @throws GametapeError `JOURNAL_FAILED` */
+  founded(): Promise<void> {
+    return this.#output.founded();
+  }
+
   /** The same for stable. */
   stable(): Promise<void> {
     return this.#output.stable();
@@ -325,9 +331,10 @@ export class Room {
   }
 
   /** A seat as it comes back: nobody is connected, who was may return. What it had accepted is stable once sealed. */
-  #restoreSeat({ context, isPresent, firstSeq, expected, ...standing }: RestoredProducer): void {
+  #restoreSeat({ context, hasJoined, isPresent, firstSeq, expected, ...standing }: RestoredProducer): void {
     const seat = new Seat(context, new ClockEstimate(this.clock.now(), this.clock.now()), undefined);
     seat.presence = isPresent ? 'away' : 'gone';
+    seat.hasJoined = hasJoined;
     seat.accepted = context.pseq;
     seat.lastKey = { time: context.time, hlc: context.hlc };
     seat.firstSeq = firstSeq;

@@ -21,6 +21,8 @@ export class Seat {
   readonly context: ProducerContext;
   readonly name: string | undefined;
   presence: 'present' | 'away' | 'gone' = 'present';
+  /** Its first PLAYER_JOIN, which carries its state at the start, is recorded. */
+  hasJoined = false;
   receiver: Receiver | undefined;
   estimate: ClockEstimate;
   /** Key of the producer's own last event: what the relay says about it does not hold later events back (T6). */
@@ -104,7 +106,8 @@ export class Seat {
     return {
       player,
       instance: this.context.instance,
-      firstSeq,
+      // 0 until its first entry, which is its joining.
+      firstSeq: this.hasJoined ? firstSeq : 0,
       isPresent,
       expected: isPresent ? null : expected,
       restarts,

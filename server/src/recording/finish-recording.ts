@@ -1,0 +1,42 @@
+import { type EndRecord, isGametapeError, type SessionSummary } from '@gametape/shared';
+import type { Journal } from '../journal/journal.ts';
+import type { Logger } from '../log.ts';
+import type { Finalized, FinalizeJob } from './finalize.ts';
+import type { RecordingStore } from './recording-store.ts';
+
+export interface FinishOptions {
+  readonly journal: Journal;
+  readonly store: RecordingStore;
+  readonly finalize: (job: FinalizeJob) => Promise<Finalized>;
+  readonly formats: FinalizeJob['formats'];
+  readonly log: Logger;
+}
+
+/** Puts everything a room left into its finished files, and lets go of its journal only then. */
+export async function finishRecording(
+  { journal, store, finalize, formats, log }: FinishOptions,
+  { recordingId, room }: { recordingId: string; room: string },
+  end: EndRecord,
+): Promise<SessionSummary> {
+  const target = store.path(recordingId);
+  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
+  await journal.discard(recordingId);
+  log.info(
+    { room, recordingId, events: summary.events, complete: summary.complete, path: target },
+    'recording finished',
+  );
+  const { complete, events, players, durationUs } = summary;
+  return { recordingId, room, complete, durationS: durationUs / 1_000_000, events, players };
+}
+
+/** What a client that comes back after the end is told; undefined where there is no such recording. */
+export async function finishedSummary(store: RecordingStore, recordingId: string): Promise<SessionSummary | undefined> {
+  try {
+    const { room, complete, durationS, events, players } = await store.info(recordingId);
+    return { recordingId, room, complete, durationS, events, players };
+  } catch (error) {
+    if (isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_ID')) return undefined;
+    throw error;
+  }
+}
