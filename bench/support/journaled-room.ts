@@ -67,6 +67,7 @@ export async function journalRoom(
         restarts: false,
         needsKeyframe: false,
         rewoundAt: 0,
+        leftOut: 0,
       };
     });
     const epochEnds = [[EPOCH, headSeq]] as const;

@@ -1,5 +1,6 @@
 import { cp, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { connect } from '@gametape/client-sdk';
 import type { JournalDamage } from '@gametape/server';
 import { BytesSource, FILE_HEADER_BYTES, type RecordingReader } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
@@ -88,6 +89,27 @@ describe('recovery reads the end', () => {
     expect(start.producers.map(({ context }) => context.state.get('text'))).toEqual(['x<0>', 'yz']);
     expect(start.producers.map(({ needsKeyframe }) => needsKeyframe)).toEqual([false, false]);
     expect(start.gaps).toBe(0);
+    expect(start.producers.map(({ leftOut }) => leftOut)).toEqual([5, 0]);
+    // Twice, so that it is read from where the room was sealed again.
+    const relay = await TestRelay.start({ dataDir, dropGraceMs: 60_000 });
+    for (const word of ['one', 'two']) {
+      const carl = await connect({ url: relay.wsUrl, room: 'arena', player: 'carl', profile: 'json' });
+      carl.say(word);
+      await carl.leave();
+      await relay.restart();
+    }
+    await relay.stop();
+    const last = await TestRelay.start({ dataDir, dropGraceMs: 10, idleFinishMs: 10 });
+    const id = recordingId(1);
+    await waitFor('the recording', async () => (await last.get(`/v1/recordings/${id}`)).ok, 10_000);
+    const { summary, states } = await last.recording(id);
+    expect(summary.complete).toBe(false);
+    expect(summary.players.map((player) => [player.id, player.received, player.gaps])).toEqual([
+      ['ann', 2, [[3, 5]]],
+      ['bob', 2, []],
+      ['carl', 2, []],
+    ]);
+    expect([...states.values()]).toEqual([{ text: 'x<0>' }, { text: 'yz' }, {}]);
   });
 
   test('[R5] a recording of before there were room records is read from its start', async () => {

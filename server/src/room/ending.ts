@@ -66,6 +66,7 @@ export class Ending {
     await this.#done;
     clearTimeout(this.#timer);
     for (const seat of this.#room.seats) this.#membership.remove(seat, 'ended');
+    this.#room.stateLeftOut();
     const end = {
       endedAt: this.#room.clock.now(),
       outcome: this.#outcome,

@@ -21,6 +21,7 @@ export class RecoveredProducer implements RestoredProducer {
   restarts = false;
   needsKeyframe = false;
   rewoundAt = 0;
+  leftOut = 0;
   readonly staleVocabularies = new Map<number, Vocabulary>();
   /** Events of it are missing in the log, before what is left out from here on (J4). */
   isCut = false;
@@ -103,9 +104,9 @@ export class RecoveredProducers {
 
   describe(): RoomProducer[] {
     return this.#inOrder().map(({ context, ...standing }) => {
-      const { firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt } = standing;
+      const { firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt, leftOut } = standing;
       const { player, instance } = context;
-      return { player, instance, firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt };
+      return { player, instance, firstSeq, isPresent, expected, restarts, needsKeyframe, rewoundAt, leftOut };
     });
   }
 

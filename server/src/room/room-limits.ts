@@ -28,9 +28,13 @@ export class RoomLimits {
     if (count >= LIMITS.producers) throw this.#exceeded('ROOM_FULL', `${count} clients have joined it`);
   }
 
+  get hasGapLeft(): boolean {
+    return this.#gaps < LIMITS.gaps;
+  }
+
   /** @throws GametapeError `LIMIT_EXCEEDED` */
   countGap(): void {
-    if (this.#gaps >= LIMITS.gaps) throw this.#exceeded('LIMIT_EXCEEDED', `its players have left ${this.#gaps} gaps`);
+    if (!this.hasGapLeft) throw this.#exceeded('LIMIT_EXCEEDED', `its players have left ${this.#gaps} gaps`);
     this.#gaps++;
   }
 

@@ -205,6 +205,7 @@ class Recovery {
         this.#recent.clear();
         // Its number is not given again: the next seal covers what is left out too.
         this.#headSeq = entry.seq;
+        this.#leaveOut(entry);
         continue;
       }
       this.#sealing.add(entry);
@@ -222,6 +223,13 @@ class Recovery {
       this.#sealing.checkpoint(checkpoint);
       this.#checkpoints.set(name, { name, seq, time });
     }
+  }
+
+  /** Of a producer that is not even known nothing can be stated. */
+  #leaveOut({ producer: index, pseq }: TimelineEntry): void {
+    if (!this.#identity.producers.has(index)) return;
+    const producer = this.#producers.get(index);
+    producer.leftOut = Math.max(producer.leftOut, pseq);
   }
 
   /** Whether something of its producer is missing before an entry: events that no gap states, or its PLAYER_JOIN. */

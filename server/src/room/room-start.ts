@@ -1,12 +1,13 @@
-import type {
-  CheckpointPlace,
-  LiveState,
+import {
+  type CheckpointPlace,
+  type LiveState,
   PlayClock,
-  ProducerContext,
-  Profile,
-  RecordingMeta,
-  Vocabulary,
+  type ProducerContext,
+  type Profile,
+  type RecordingMeta,
+  type Vocabulary,
 } from '@gametape/shared';
+import type { Journal } from '../journal/journal.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import type { RecentEntry } from './recent-entries.ts';
 import type { RoomJournalOptions } from './room-journal.ts';
@@ -33,6 +34,25 @@ export interface RoomStart {
   readonly startStates?: ReadonlyMap<string, LiveState>;
 }
 
+/** A room in which nothing has happened yet. */
+export function newRoomStart(
+  opening: Pick<RoomStart, 'meta' | 'profile' | 'epoch' | 'clock'>,
+  journal: Journal,
+): RoomStart {
+  return {
+    ...opening,
+    journal: { journal, lastSealed: undefined, sealing: undefined },
+    headSeq: 0,
+    recent: [],
+    epochEnds: new Map(),
+    producers: [],
+    checkpoints: new Map(),
+    playClock: new PlayClock(),
+    events: 0,
+    gaps: 0,
+  };
+}
+
 /** What a journal says of a producer. */
 export interface RestoredProducer {
   readonly context: ProducerContext;
@@ -49,6 +69,8 @@ export interface RestoredProducer {
   readonly needsKeyframe: boolean;
   /** Seq of the last rewind that restored its state; 0 if none did (T8). */
   readonly rewoundAt: number;
+  /** The last of its events that is left out because of what is missing before it; 0 if none is (J4). */
+  readonly leftOut: number;
   /** By base, the vocabulary of events that may still come and go on from before a rewind. */
   readonly staleVocabularies: ReadonlyMap<number, Vocabulary>;
 }

@@ -271,12 +271,21 @@ export class Room {
       return;
     }
     this.#limits.countGap();
-    const gap = {
-      producer: context.index,
-      firstPseq: context.pseq + 1,
-      lastPseq,
-      reason: reason.slice(0, MAX_REASON).toWellFormed(),
-    };
+    this.#skip(seat, lastPseq, reason.slice(0, MAX_REASON).toWellFormed());
+  }
+
+  /** States what recovery left out and nobody has sent again: the room ends without it (J4, W6). */
+  stateLeftOut(): void {
+    for (const seat of this.seats) {
+      if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) continue;
+      this.#limits.countGap();
+      this.#skip(seat, seat.leftOut, 'damaged in the journal');
+    }
+  }
+
+  #skip(seat: Seat, lastPseq: number, reason: string): void {
+    const { context } = seat;
+    const gap = { producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason };
     context.skipTo(lastPseq);
     seat.awaitsGap = false;
     // After a rewind that it has not answered yet both sides know where they are: at the restored state.
@@ -342,6 +351,7 @@ export class Room {
     seat.restarts = standing.restarts;
     seat.needsKeyframe = standing.needsKeyframe;
     seat.rewoundAt = standing.rewoundAt;
+    seat.leftOut = standing.leftOut;
     for (const [base, vocabulary] of standing.staleVocabularies) seat.staleVocabularies.set(base, vocabulary);
     this.seats.push(seat);
   }

@@ -45,6 +45,8 @@ export class Seat {
   /** Seq of the last rewind that restored its state, and of the last one that it goes on from: events between are stale (T8). */
   rewoundAt = 0;
   base = 0;
+  /** The last of its events that a journal had and recovery left out: it sends them again, or they are lost (J4). */
+  leftOut = 0;
   /** By base, the vocabulary of events that go on from an older state, where it is more than the profile's. */
   readonly staleVocabularies = new Map<number, Vocabulary>();
   /** It has said how much it recorded, and all of it is here: the room ends without more of it (W6). */
@@ -101,7 +103,7 @@ export class Seat {
 
   /** What whoever recovers the room has to know of it, beside its context (J3). */
   describe(): RoomProducer {
-    const { player, firstSeq, expected, restarts, needsKeyframe, rewoundAt } = this;
+    const { player, firstSeq, expected, restarts, needsKeyframe, rewoundAt, leftOut } = this;
     const isPresent = this.presence !== 'gone';
     return {
       player,
@@ -113,6 +115,7 @@ export class Seat {
       restarts,
       needsKeyframe,
       rewoundAt,
+      leftOut,
     };
   }
 

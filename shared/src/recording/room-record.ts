@@ -33,6 +33,8 @@ export interface RoomProducer extends Omit<ProducerRecord, 'index'> {
   readonly needsKeyframe: boolean;
   /** Seq of the last rewind that restored its state; 0 if none did (T8). */
   readonly rewoundAt: number;
+  /** The last of its events that a journal had, and that could not be taken over because of what was missing before it; else 0. */
+  readonly leftOut: number;
 }
 
 /**
@@ -88,6 +90,7 @@ export function writeRoom(writer: ByteWriter, room: RoomRecord): void {
     const restarts = producer.restarts ? Flag.Restarts : 0;
     writer.byte(presence | restarts | (producer.needsKeyframe ? Flag.NeedsKeyframe : 0));
     writer.varint(producer.rewoundAt);
+    writer.varint(producer.leftOut);
   }
 }
 
@@ -107,7 +110,7 @@ export function readRoom(reader: ByteReader): RoomRecord {
   const pauses = readPauses(reader);
   const paused = readOpenPause(reader);
   const producers: RoomProducer[] = [];
-  for (let count = countUpTo(reader, 6, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
+  for (let count = countUpTo(reader, 7, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
   return { headSeq, time, events, gaps, epochEnds, checkpoints, pauses, paused, producers };
 }
 
@@ -132,6 +135,7 @@ function readProducer(reader: ByteReader): RoomProducer {
     restarts: (flags & Flag.Restarts) !== 0,
     needsKeyframe: (flags & Flag.NeedsKeyframe) !== 0,
     rewoundAt: reader.varint(),
+    leftOut: reader.varint(),
   };
 }
 
