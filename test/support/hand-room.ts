@@ -1,11 +1,11 @@
 import { FileJournal, type Journal, type JournalDamage, NODE_COMPRESSION } from '@gametape/server';
-import { BodyEncoder, JSON_PROFILE, PlayClock, type State } from '@gametape/shared';
+import { BodyEncoder, JSON_PROFILE, type State } from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
 import { Room } from '../../server/dist/room/room.js';
 import { type RecoveredRoom, recoverRoom } from '../../server/dist/room/room-recovery.js';
-import type { RoomStart } from '../../server/dist/room/room-start.js';
+import { newRoomStart } from '../../server/dist/room/room-start.js';
 import type { Seat } from '../../server/dist/room/seat.js';
 import { RoomClock } from '../../server/dist/timeline/clock.js';
 import { recordingId } from './typed-session.ts';
@@ -72,21 +72,8 @@ export class HandRoom {
   private constructor(journal: Journal) {
     this.journal = journal;
     const createdAt = Math.floor(Date.now() / 1_000) - 7_200;
-    const start: RoomStart = {
-      meta: { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt },
-      profile: JSON_PROFILE,
-      epoch: 1,
-      clock: this.clock,
-      journal: { journal, lastSealed: undefined, sealing: undefined },
-      headSeq: 0,
-      recent: [],
-      epochEnds: new Map(),
-      producers: [],
-      checkpoints: new Map(),
-      playClock: new PlayClock(),
-      events: 0,
-      gaps: 0,
-    };
+    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt };
+    const start = newRoomStart({ meta, profile: JSON_PROFILE, epoch: 1, clock: this.clock }, journal);
     this.room = new Room(start, {
       options: DEFAULT_RELAY_OPTIONS,
       compression: NODE_COMPRESSION,

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Compression, FILE_HEADER_BYTES, GametapeError } from '@gametape/shared';
+import { type Compression, FILE_HEADER_BYTES, GametapeError, isGametapeError } from '@gametape/shared';
 import { FileSource } from '../file-source.ts';
 import { BufferedSource } from './buffered-source.ts';
 import { scanLog } from './log-scan.ts';
@@ -17,7 +17,7 @@ const SEGMENT = /^[0-9a-f]{16}\.log$/;
  */
 export async function listFileJournal(dataDirectory: string, compression: Compression): Promise<UnfinishedRecording[]> {
   const directory = join(dataDirectory, 'journal');
-  const names = (await readdir(directory).catch(() => undefined))?.sort();
+  const names = (await readdir(directory).catch(unlessMissing))?.sort();
   if (!names) {
     const hint = 'Pass the directory that `gametape serve --data` was given.';
     throw new GametapeError('NOT_FOUND', `${directory}: there is no journal`, { hint });
@@ -41,7 +41,7 @@ async function addBlocks(
   compression: Compression,
   summaries: Map<string, UnfinishedSummary>,
 ): Promise<void> {
-  const source = await FileSource.open(path).catch(() => undefined);
+  const source = await FileSource.open(path).catch(unlessMissing);
   // Sealed and gone since the directory was read.
   if (!source) return;
   const buffered = new BufferedSource(source);
@@ -56,4 +56,10 @@ async function addBlocks(
   } finally {
     await buffered.close();
   }
+}
+
+function unlessMissing(error: unknown): undefined {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== 'ENOENT' && code !== 'ENOTDIR' && !isGametapeError(error, 'NOT_FOUND')) throw error;
+  return undefined;
 }

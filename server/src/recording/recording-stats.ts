@@ -1,5 +1,6 @@
 import { createdDate, GametapeError, PlayClock, type RecordingReader, type TimelineEntry } from '@gametape/shared';
 import { PlayerCount, type PlayerStats } from './player-stats.ts';
+import type { RecordingInfo } from './recording-info.ts';
 import { SizeCount, type SizeStats } from './size-stats.ts';
 import type { TestPoint } from './test-stats.ts';
 import { TypeCounts } from './type-counts.ts';
@@ -18,15 +19,10 @@ export interface StatsOptions {
 }
 
 /** What happened in a recording, counted. Times are seconds of play time (T7). */
-export interface RecordingStats {
-  readonly recordingId: string;
-  readonly room: string;
-  readonly profile: string;
-  readonly createdAt: string;
+export interface RecordingStats
+  extends Pick<RecordingInfo, 'recordingId' | 'room' | 'profile' | 'createdAt' | 'finished' | 'complete'> {
   /** Up to the last event where the recording was never finished. */
   readonly durationS: number;
-  readonly finished: boolean;
-  readonly complete: boolean;
   /** What was asked for; null where nothing was. */
   readonly asked: { readonly from: number | null; readonly to: number | null; readonly player: string | null };
   /** Longest gap that counts as active time. */

@@ -5,7 +5,6 @@ import {
   type Hello,
   isId,
   makeRecordingId,
-  PlayClock,
   profileNamed,
   type SessionSummary,
 } from '@gametape/shared';
@@ -18,10 +17,13 @@ import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
 import { recoverRoom } from './room-recovery.ts';
-import type { RoomStart } from './room-start.ts';
+import { newRoomStart, type RoomStart } from './room-start.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
+
+/** Each holds the states of a checkpoint until somebody plays there. */
+const MAX_ORIGINS = 64;
 
 export interface RoomDirectoryOptions {
   readonly options: RelayOptions;
@@ -144,7 +146,7 @@ export class RoomDirectory {
    * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
    *
    * @returns the name of the room
-   * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live
+   * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
   async startFrom(from: string, room?: string): Promise<string> {
     const origin = await this.#deps.origin(from);
@@ -152,6 +154,12 @@ export class RoomDirectory {
     const shown = JSON.stringify(name.slice(0, 80));
     if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
     if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
+    if (this.#origins.size >= MAX_ORIGINS && !this.#origins.has(name)) {
+      throw new GametapeError(
+        'ROOM_FULL',
+        `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
+      );
+    }
     this.#origins.set(name, origin);
     return name;
   }
@@ -230,28 +238,15 @@ export class RoomDirectory {
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
-    return {
-      meta: {
-        recordingId,
-        room: hello.room,
-        profile: profile.name,
-        createdAt: createdMs / 1_000,
-        ...(origin && { startedFrom: origin.startedFrom }),
-      },
-      profile,
-      epoch: Math.max(1, claimEpoch),
-      clock: new RoomClock(0),
-      journal: { journal: this.#deps.journal, lastSealed: undefined, sealing: undefined },
-      headSeq: 0,
-      recent: [],
-      epochEnds: new Map(),
-      producers: [],
-      checkpoints: new Map(),
-      playClock: new PlayClock(),
-      events: 0,
-      gaps: 0,
-      ...(origin && { startStates: origin.states }),
+    const meta = {
+      recordingId,
+      room: hello.room,
+      profile: profile.name,
+      createdAt: createdMs / 1_000,
+      ...(origin && { startedFrom: origin.startedFrom }),
     };
+    const opening = { meta, profile, epoch: Math.max(1, claimEpoch), clock: new RoomClock(0) };
+    return { ...newRoomStart(opening, this.#deps.journal), ...(origin && { startStates: origin.states }) };
   }
 
   #open(start: RoomStart): LiveRoom {
@@ -295,7 +290,12 @@ export class RoomDirectory {
       },
       refused: () => {
         this.#forget(live);
-        void this.#deps.journal.discard(room.recordingId).catch(() => undefined);
+        this.#deps.journal.discard(room.recordingId).catch((error: unknown) => {
+          log.warn(
+            { room: room.name, reason: (error as Error).message },
+            'a room that nobody opened is still in the journal',
+          );
+        });
       },
     });
     this.#rooms.set(room.name, live);
