@@ -13,15 +13,11 @@ export function rememberLastInflated(compression: Compression): Compression {
     ...compression,
     inflate: (stored, rawLength) => {
       if (rawLength < WORTH_KEEPING) return compression.inflate(stored, rawLength);
-      if (last?.payload.length === rawLength && areEqual(last.stored, stored)) return last.payload;
+      if (last?.payload.length === rawLength && Buffer.compare(last.stored, stored) === 0) return last.payload;
       last = undefined;
       const payload = compression.inflate(stored, rawLength);
       last = { stored: stored.slice(), payload };
       return payload;
     },
   };
-}
-
-function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
