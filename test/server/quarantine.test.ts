@@ -6,7 +6,7 @@ import { BlockBuilder, CloseCode, EventType, JSON_PROFILE, NO_BLOCK, ProducerCon
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RecentEntries } from '../../server/dist/room/recent-entries.js';
 import { Room } from '../../server/dist/room/room.js';
-import { relayBody } from '../../server/dist/room/room-events.js';
+import { relayBody } from '../../server/dist/room/relay-bodies.js';
 import { openJournal } from '../support/hand-room.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';

@@ -16,7 +16,7 @@ import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import type { Peer } from '../transport/transport.ts';
 import { Receiver } from './receiver.ts';
 import type { Room } from './room.ts';
-import type { LeaveReason } from './room-events.ts';
+import type { LeaveReason } from './relay-bodies.ts';
 import type { Seat } from './seat.ts';
 
 const PROTOCOL = 1;

@@ -32,7 +32,7 @@ import type { Flusher } from './flusher.ts';
 import type { Receiver } from './receiver.ts';
 import { RecentEntries } from './recent-entries.ts';
 import { RoomCheckpoints } from './room-checkpoints.ts';
-import { isForOwner, type LeaveReason, relayBody, restoringBody } from './room-events.ts';
+import { isForOwner, type LeaveReason, relayBody, restoringBody } from './relay-bodies.ts';
 import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';

@@ -2,7 +2,7 @@ import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, 
 import type { ClockEstimate } from '../timeline/clock-estimate.ts';
 import { type Key, ORIGIN } from '../timeline/timeline.ts';
 import type { Receiver } from './receiver.ts';
-import { withoutChange } from './room-events.ts';
+import { withoutChange } from './relay-bodies.ts';
 
 /** Checksums of this many bodies are kept, to tell a resent event from another one under its number (W2). */
 const REMEMBERED_BODIES = 1_024;
