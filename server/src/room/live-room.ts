@@ -181,7 +181,7 @@ export class LiveRoom {
 
   /** Everybody who was here when the room came back gets the time to return. */
   awaitReturns(): void {
-    for (const seat of this.room.seats.current) if (seat.presence === 'away') this.membership.expectReturn(seat);
+    this.membership.expectReturns();
     if (this.membership.isEmpty) this.#finishWhenIdle();
   }
 
