@@ -132,7 +132,7 @@ export class World {
       'all see the same states',
       () => this.#seeTheSame(alive()),
       RETURN_LIMIT_MS,
-      () => '',
+      () => alive().map(describeStates).join(', '),
     );
     this.#endRoom(alive);
     const isOver = () => alive().length === 0 && this.#relay?.isIdle === true && this.#hasFinished();
@@ -402,3 +402,9 @@ const DISTURBING: readonly Trouble[] = [
 ];
 
 const WORLD: Owner = { name: 'world', isDead: false, startedAt: 0, wallOffsetMs: 0 };
+
+/** What a player has, and what it takes the others to have. */
+function describeStates({ log, session }: Player): string {
+  const others = [...(session?.states ?? [])].map(([player, state]) => `${player} ${canonical(state)}`);
+  return `${log.name} is ${canonical(session?.state ?? {})} and sees ${others.join(' and ')}`;
+}
