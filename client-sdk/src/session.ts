@@ -340,7 +340,8 @@ class LiveSession implements Session {
 
   #show({ event: live }: Shown): void {
     if (!live) return;
-    if (live.type === EventType.REWIND) this.#rewinds.happened(live.data.name);
+    // What others have asked for says nothing about what this one still waits for: that would take back what follows.
+    if (live.type === EventType.REWIND && live.player === this.player) this.#rewinds.happened(live.data.name);
     this.#emitter.emit('event', live);
     const { type } = live;
     if (type === 'player_join' || type === 'player_leave' || type === 'player_message' || type === 'rewind') {
