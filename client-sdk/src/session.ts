@@ -292,7 +292,12 @@ class LiveSession implements Session {
         this.#outbox.giveUp(message.pseq - 1, 'the relay has another state');
         return;
       case 'notice': {
-        const error = new GametapeError(message.code, message.message);
+        const { retryAfterS } = message;
+        const error = new GametapeError(
+          message.code,
+          message.message,
+          retryAfterS === undefined ? {} : { retryAfterS },
+        );
         if (message.rewind !== undefined) this.#rewinds.refused(message.rewind, error);
         else if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
         return;
