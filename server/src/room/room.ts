@@ -69,7 +69,7 @@ export class Room {
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
-    const { compression, flusher, onFailure, onFault } = environment;
+    const { compression, flusher, onFailure, onFault, options } = environment;
     this.meta = meta;
     this.profile = profile;
     this.epoch = epoch;
@@ -99,7 +99,9 @@ export class Room {
     const { broadcast } = this;
     const common = { name: meta.room, clock, seats, recent, headSeq };
     this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onFailure });
-    this.recording = new RoomRecording(start, { seats, limits, recent, output: this.output, compression });
+    const { output } = this;
+    const { checkpointsPerMinute } = options;
+    this.recording = new RoomRecording(start, { seats, limits, recent, output, compression, checkpointsPerMinute });
     const startStates = start.startStates ?? new Map();
     const { recording } = this;
     this.relayEvents = new RelayEvents({ seats, recording, limits, clock, compression, startStates });
