@@ -144,7 +144,7 @@ export class RedisJournal implements Journal {
       this.#stability.add({ stabilize: resolve, reject });
     });
     stable.catch(() => undefined);
-    await room.log.release(covered);
+    await room.log.sealed(recordingId, covered);
     return { stable };
   }
 
@@ -160,7 +160,10 @@ export class RedisJournal implements Journal {
     let sealedSeq = 0;
     for await (const block of sealedBlocks(reading, recordingId, isStart)) {
       room.checkpoints.adopt(recordingId, block.entry.id);
-      sealedSeq = Math.max(sealedSeq, block.header.lastSeq);
+      const { events, lastSeq } = block.header;
+      // It was written again, and those that follow it have come already.
+      if (events > 0 && lastSeq <= sealedSeq) continue;
+      sealedSeq = Math.max(sealedSeq, lastSeq);
       yield block;
     }
     yield* loggedBlocks(reading, recordingId, sealedSeq);
