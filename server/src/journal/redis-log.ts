@@ -16,12 +16,12 @@ export interface LogEntry {
   id: EntryId;
   readonly recordingId: string;
   readonly lastSeq: number;
-  /** Undefined for one that an earlier owner wrote, and for marks. */
-  readonly block: Uint8Array | undefined;
+  /** Undefined for one that an earlier owner wrote, one that is sealed, and for marks. */
+  block: Uint8Array | undefined;
   /** Undefined for one that an earlier owner wrote. */
   readonly pending: Pending | undefined;
   isAccepted: boolean;
-  /** Sealed, or its recording finished. */
+  /** Sealed, and so is what comes after it; or its recording is finished. */
   isReleased: boolean;
 }
 
@@ -50,6 +50,8 @@ export class RedisLog {
   #n = 0;
   /** Highest id that Redis has acknowledged. */
   #acknowledged: EntryId;
+  /** What the last sealed block of each recording covers. */
+  readonly #sealed = new Map<string, readonly LogEntry[]>();
   #isHeld = false;
   #unacceptedBytes = 0;
 
@@ -108,23 +110,21 @@ export class RedisLog {
     );
   }
 
-  of(recordingId: string): readonly LogEntry[] {
-    return this.#entries.filter((entry) => entry.recordingId === recordingId);
+  /**
+   * A block that covers these entries is sealed. They stay in Redis until the next one is: should the block not be there when
+   * it is needed, they are (J3). The block itself is kept in memory for a Redis that forgets.
+   */
+  async sealed(recordingId: string, covered: readonly LogEntry[]): Promise<void> {
+    const before = this.#sealed.get(recordingId) ?? [];
+    this.#sealed.set(recordingId, covered);
+    for (const entry of covered) if (entry.isAccepted) entry.block = undefined;
+    await this.#release(before);
   }
 
-  /** Lets go of entries; Redis forgets those before which nothing is needed. Safe whoever owns the room: ids only grow. */
-  async release(entries: Iterable<LogEntry>): Promise<void> {
-    for (const entry of entries) entry.isReleased = true;
-    const end = this.#entries.findIndex(({ isAccepted, isReleased }) => !isAccepted || !isReleased);
-    const gone = this.#entries.splice(0, end < 0 ? this.#entries.length : end);
-    const last = gone.at(-1);
-    if (!last) return;
-    const next = this.#entries[0]?.id ?? { epoch: last.id.epoch, n: last.id.n + 1 };
-    try {
-      await this.#options.connection.command(['XTRIM', this.#options.key, 'MINID', idText(next)]);
-    } catch {
-      // The next one takes them along.
-    }
+  /** Lets go of all entries of a recording. */
+  async forget(recordingId: string): Promise<void> {
+    this.#sealed.delete(recordingId);
+    await this.#release(this.#entries.filter((entry) => entry.recordingId === recordingId));
   }
 
   /** Nothing is sent until `resend`; resolves when all that was under way has been answered or given up. */
@@ -139,7 +139,8 @@ export class RedisLog {
     this.#n = 0;
     this.#acknowledged = { epoch, n: 0 };
     const kept = this.#entries.filter(({ block, isReleased, isAccepted }) => !isAccepted || (block && !isReleased));
-    const missing = this.#entries.length - kept.length;
+    const elsewhere = new Set([...kept, ...[...this.#sealed.values()].flat()]);
+    const missing = this.#entries.filter((entry) => !entry.isReleased && !elsewhere.has(entry)).length;
     this.#entries = kept;
     for (const entry of kept) {
       if (entry.isAccepted) this.#unacceptedBytes += entry.block?.length ?? 0;
@@ -186,6 +187,21 @@ export class RedisLog {
     this.#entries = [];
     this.#unacceptedBytes = 0;
     this.#isHeld = true;
+  }
+
+  /** Lets go of entries; Redis forgets those before which nothing is needed. Safe whoever owns the room: ids only grow. */
+  async #release(entries: Iterable<LogEntry>): Promise<void> {
+    for (const entry of entries) entry.isReleased = true;
+    const end = this.#entries.findIndex(({ isAccepted, isReleased }) => !isAccepted || !isReleased);
+    const gone = this.#entries.splice(0, end < 0 ? this.#entries.length : end);
+    const last = gone.at(-1);
+    if (!last) return;
+    const next = this.#entries[0]?.id ?? { epoch: last.id.epoch, n: last.id.n + 1 };
+    try {
+      await this.#options.connection.command(['XTRIM', this.#options.key, 'MINID', idText(next)]);
+    } catch {
+      // The next one takes them along.
+    }
   }
 
   #send(entry: LogEntry): void {

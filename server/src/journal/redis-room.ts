@@ -149,7 +149,7 @@ export class RedisRoom {
   async erase(recordingId: string): Promise<void> {
     await this.checkpoints.delete(recordingId);
     await readPatiently(this.#options.connection, ['HDEL', this.keys.recordings, recordingId]);
-    await this.log.release(this.log.of(recordingId));
+    await this.log.forget(recordingId);
     this.recordings.delete(recordingId);
   }
 
