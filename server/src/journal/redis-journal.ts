@@ -5,14 +5,15 @@ import type { Logger } from '../log.ts';
 import { rejected } from './appended.ts';
 import type { JournalDamage } from './damage.ts';
 import type { Appended, Claim, Durability, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
+import { openRedis } from './open-redis.ts';
 import { type IsStart, loggedBlocks, type ReadBlock, sealedBlocks } from './redis-blocks.ts';
-import { RedisConnection } from './redis-connection.ts';
+import type { RedisConnection } from './redis-connection.ts';
 import { ROOMS_KEY } from './redis-entries.ts';
 import type { RedisRoom } from './redis-room.ts';
 import { RedisRooms } from './redis-rooms.ts';
 import { checkSettings, readSettings } from './redis-settings.ts';
 import { RedisStability, type Unstable } from './redis-stability.ts';
-import { parseRedisUrl, withoutPassword } from './redis-url.ts';
+import { withoutPassword } from './redis-url.ts';
 import { Spool } from './spool.ts';
 
 export interface RedisJournalOptions {
@@ -86,7 +87,7 @@ export class RedisJournal implements Journal {
     const onBack = () => {
       if (journal) void journal.#resync();
     };
-    const connection = await RedisConnection.open({ redis: parseRedisUrl(url), name, log, timeoutMs, onBack });
+    const connection = await openRedis(url, { log, timeoutMs, onBack });
     try {
       const settings = await readSettings(connection);
       if (!all.acceptsLoss) checkSettings(settings, name);

@@ -10,10 +10,28 @@ export interface RedisSettings {
   readonly risks: readonly string[];
 }
 
-/** @throws RedisAway, or the error that Redis answers with */
+/** What every master keeps, at the least. @throws RedisAway, or the error that Redis answers with */
 export async function readSettings(connection: RedisConnection): Promise<RedisSettings> {
-  const info = parseInfo(await connection.command(['INFO']));
-  const config = await readConfig(connection);
+  const infos = (await connection.commandAll(['INFO'])).map(parseInfo);
+  const configs = await readConfigs(connection);
+  const all = infos.map((info, i) => settingsOf(info, configs[i] ?? new Map()));
+  const [first, ...others] = all as [RedisSettings, ...RedisSettings[]];
+  return others.reduce((least, next) => {
+    const { durability, version } =
+      STRENGTHS.indexOf(next.durability) < STRENGTHS.indexOf(least.durability) ? next : least;
+    return { durability, version, risks: [...new Set([...least.risks, ...next.risks])] };
+  }, first);
+}
+
+/** The least first. */
+const STRENGTHS: readonly RedisSettings['durability'][] = [
+  'redis:memory',
+  'redis:no',
+  'redis:everysec',
+  'redis:always',
+];
+
+function settingsOf(info: ReadonlyMap<string, string>, config: ReadonlyMap<string, string>): RedisSettings {
   const appendonly = config.get('appendonly') ?? (info.get('aof_enabled') === '1' ? 'yes' : 'no');
   const policy = config.get('maxmemory-policy') ?? info.get('maxmemory_policy') ?? 'unknown';
   const isAof = appendonly === 'yes';
@@ -45,19 +63,22 @@ export function parseInfo(reply: unknown): Map<string, string> {
   return values;
 }
 
-async function readConfig(connection: RedisConnection): Promise<Map<string, string>> {
-  const values = new Map<string, string>();
+async function readConfigs(connection: RedisConnection): Promise<Map<string, string>[]> {
+  const values: Map<string, string>[] = [];
   for (const name of ['appendonly', 'appendfsync', 'no-appendfsync-on-rewrite', 'maxmemory-policy']) {
-    let reply: unknown;
+    let replies: readonly unknown[];
     try {
-      reply = await connection.command(['CONFIG', 'GET', name]);
+      replies = await connection.commandAll(['CONFIG', 'GET', name]);
     } catch (error) {
       // Hosted servers forbid CONFIG; INFO tells what it can.
       if (!/^(NOPERM|ERR unknown)/.test((error as Error).message)) throw error;
       continue;
     }
-    const [, value] = Array.isArray(reply) ? reply : [];
-    if (value !== undefined) values.set(name, String(value));
+    for (const [i, reply] of replies.entries()) {
+      values[i] ??= new Map();
+      const [, value] = Array.isArray(reply) ? reply : [];
+      if (value !== undefined) values[i].set(name, String(value));
+    }
   }
   return values;
 }
