@@ -30,8 +30,8 @@ export interface RedisLogOptions {
   readonly key: string;
   /** An entry was not taken: nothing more is sent until `resend`. */
   readonly onTrouble: (error: unknown) => void;
-  /** Redis has acknowledged it, and all before it. */
-  readonly onAccepted: (pending: Pending) => void;
+  /** Redis has acknowledged it, and all before it. `isStill` tells later whether it has not been written again since. */
+  readonly onAccepted: (pending: Pending, isStill: () => boolean) => void;
 }
 
 /**
@@ -42,7 +42,7 @@ export class RedisLog {
   readonly #options: RedisLogOptions;
   #entries: LogEntry[] = [];
   /** Those whose append is not acknowledged, or not before all others before it. */
-  readonly #unsettled: LogEntry[] = [];
+  #unsettled: LogEntry[] = [];
   /** Entries that are sent and not answered. */
   #underWay = 0;
   readonly #waitingForAnswers: (() => void)[] = [];
@@ -142,6 +142,8 @@ export class RedisLog {
     const elsewhere = new Set([...kept, ...[...this.#sealed.values()].flat()]);
     const missing = this.#entries.filter((entry) => !entry.isReleased && !elsewhere.has(entry)).length;
     this.#entries = kept;
+    // What was accepted is so again only when Redis has it again: it may not be stable before.
+    this.#unsettled = kept.filter(({ pending }) => pending);
     for (const entry of kept) {
       if (entry.isAccepted) this.#unacceptedBytes += entry.block?.length ?? 0;
       entry.isAccepted = false;
@@ -238,7 +240,10 @@ export class RedisLog {
     // Acks are cumulative: an entry that got in ahead of another waits for it.
     const end = this.#unsettled.findIndex(({ isAccepted }) => !isAccepted);
     const settled = this.#unsettled.splice(0, end < 0 ? this.#unsettled.length : end);
-    for (const { pending } of settled) if (pending) this.#options.onAccepted(pending);
+    for (const taken of settled) {
+      const { pending, id } = taken;
+      if (pending) this.#options.onAccepted(pending, () => taken.id === id);
+    }
   }
 }
 
