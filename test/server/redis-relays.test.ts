@@ -272,6 +272,23 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect((await session.end()).complete).toBe(true);
   });
 
+  test('[J1] [W3] a setting is changed while people play: their next welcome says what stable is worth', async () => {
+    const redis = await RedisServer.start();
+    const relay = await relayOn(redis, { leaseMs: 300 });
+    const session = await join(relay.port, 'one');
+    session.say('safe');
+    await session.stable();
+    expect(session.status.durability).toBe('redis:always');
+    redis.cli('CONFIG', 'SET', 'appendfsync', 'no');
+    await waitFor('the session to be told', () => session.status.durability === 'redis:no' && isLive(session));
+    session.say('less safe');
+    await session.stable();
+    const summary = await session.end();
+    expect(summary.complete).toBe(true);
+    const { own } = await relay.recording(summary.recordingId);
+    expect(own.map(({ data }) => data.message)).toEqual(['safe', 'less safe']);
+  });
+
   test('[J7] Redis stands still: the relay stops all the same, and what it had not written comes again', async () => {
     const redis = await RedisServer.start();
     const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);

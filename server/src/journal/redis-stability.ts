@@ -36,8 +36,8 @@ export class RedisStability {
     return this.#durability;
   }
 
-  /** The settings may have changed with the server, while it was away: looks at what was before count no more. */
-  restart(durability: RedisSettings['durability']): void {
+  /** The server may be another now, or its settings: looks at what was before count no more. */
+  restart(durability: RedisSettings['durability'] = this.#durability): void {
     this.#durability = durability;
     this.#cleanAt = undefined;
   }
