@@ -13,7 +13,7 @@ import type { JournalDamage } from './journal/damage.ts';
 import { FileJournal } from './journal/file-journal.ts';
 import type { Journal } from './journal/journal.ts';
 import { MemoryJournal } from './journal/memory-journal.ts';
-import { RedisJournal } from './journal/redis-journal.ts';
+import { RedisJournal, type RedisJournalOptions } from './journal/redis-journal.ts';
 import { relayIdOf } from './journal/relay-id.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
@@ -50,7 +50,11 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
   const dataDir = options.dataDir ?? (temporary as string);
   const store = await RecordingStore.open(dataDir);
-  const journal = await openJournal(options, dataDir, log, (room, error) => directory.lose(room, error));
+  let sessions: SessionSet | undefined;
+  const journal = await openJournal(options, dataDir, log, {
+    onLost: (room, error) => directory.lose(room, error),
+    onDurability: (durability) => sessions?.welcomeAgain(`stable is ${durability} from now on`),
+  });
   const directory: RoomDirectory = new RoomDirectory({
     options,
     journal,
@@ -71,14 +75,12 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     recordingsDirectory: store.directory,
     viewerDirectory: viewer,
   });
-  const sessions = new SessionSet(
-    options,
-    (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }),
-  );
-  transport.attach(server, (peer) => sessions.open(peer));
+  const all = new SessionSet(options, (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }));
+  sessions = all;
+  transport.attach(server, (peer) => all.open(peer));
   const close = async () => {
     clearInterval(takingOver);
-    sessions.close();
+    all.close();
     await directory.close();
     await transport.close();
     server.closeAllConnections();
@@ -109,7 +111,7 @@ async function openJournal(
   { dataDir: given, redis, redisAcceptLoss, leaseMs, syncIntervalMs }: RelayOptions,
   dataDir: string,
   log: Logger,
-  onLost: (room: string, error: GametapeError) => void,
+  hooks: Pick<RedisJournalOptions, 'onLost' | 'onDurability'>,
 ): Promise<Journal> {
   const onDamage = (damage: JournalDamage) => log.error({ ...damage }, 'journal damaged');
   const common = { compression: NODE_COMPRESSION, onDamage };
@@ -122,7 +124,7 @@ async function openJournal(
       acceptsLoss: redisAcceptLoss,
       leaseMs,
       log,
-      onLost,
+      ...hooks,
     });
   }
   if (given === undefined) return new MemoryJournal(NODE_COMPRESSION);

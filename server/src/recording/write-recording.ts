@@ -17,6 +17,7 @@ import { NODE_COMPRESSION } from '../node-compression.ts';
 import type { Finalized, FinalizeJob } from './finalize.ts';
 import { GapQueue } from './gap-queue.ts';
 import { recoverRecording } from './recover-recording.ts';
+import type { RecoverReport } from './recover-report.ts';
 import { openSealedBlocks, SealedRecording } from './sealed-recording.ts';
 
 /** Text is handed to zlib in pieces of this many code units: each one is a trip to another thread. */
@@ -52,18 +53,19 @@ async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord, f
   }
   try {
     const summary = await intoFile(path, files, (sink) => copy(recording, sink, end));
-    return { summary, damage: [] };
+    return { summary, damage: [], lost: [] };
   } finally {
     await recording.close();
   }
 }
 
-/** Writes what is intact, sets aside what is not, and lets the recording say what it lacks (J6). */
+/** Writes what is there and intact, sets aside what is not, and lets the recording say what it lacks (J6). */
 async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord, files: Files): Promise<Finalized> {
   const source = await openSealedBlocks(sealed, files);
   const damage: JournalDamage[] = [];
+  let report: RecoverReport;
   try {
-    const report = await intoFile(path, files, (sink) => recoverRecording(source, sink, { end }));
+    report = await intoFile(path, files, (sink) => recoverRecording(source, sink, { end }));
     if (sealed.kind === 'file') {
       const keeper = new DamageKeeper(files, dirname(sealed.path), (damaged) => damage.push(damaged));
       for (const { fromByte, toByte, reason } of report.setAside) {
@@ -76,7 +78,7 @@ async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord, f
   const written = await files.read(path);
   try {
     const { summary } = await RecordingReader.open(written, NODE_COMPRESSION);
-    return { summary: summary as RecordingSummary, damage };
+    return { summary: summary as RecordingSummary, damage, lost: report.lost };
   } finally {
     await written.close();
   }
