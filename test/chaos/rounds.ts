@@ -1,17 +1,22 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type Session } from '@gametape/client-sdk';
-import type { Hello } from '@gametape/shared';
 import { RawClient } from '../support/raw-client.ts';
-import { type Recording, RelayProcess, readRecording } from '../support/relay.ts';
+import { type NodeOptions, RelayProcess } from '../support/relay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { waitFor, within } from '../support/wait-for.ts';
+import { type CheckedCounts, newCounts } from './player-check.ts';
+import { checkRoom, type VanishedPlayer } from './room-check.ts';
+import { Typist } from './typist.ts';
 
-const ROOMS = 2;
-const PLAYERS = 3;
+const ROOMS = 4;
+const PLAYERS = 4;
+/** Of one player; all together some 800 events a second. */
+const TYPES_EVERY_MS = 20;
 /** A relay lives this long under load before it is killed, at most. */
 const LONGEST_LIFE_MS = 700;
+/** So many of the kills wait until everybody is back from the one before; the others come into the middle of the return. */
+const PATIENT = 0.25;
 /** What the SDK's backoff may come to. */
 const RETURN_LIMIT_MS = 20_000;
 
@@ -20,59 +25,82 @@ export interface ChaosOptions {
   readonly seed: number;
   /** More options of the relay. */
   readonly args?: readonly string[];
+  readonly node?: NodeOptions;
   readonly say?: (line: string) => void;
 }
 
-/** What a room's players say they did, and what its recording says. */
-export interface RoomOutcome {
-  readonly room: string;
-  readonly players: readonly { readonly id: string; readonly log: readonly number[]; readonly state: unknown }[];
-  /** What was accepted of a player that never came back; only one room has such a player. */
-  readonly lost: { readonly id: string; readonly accepted: readonly string[] } | undefined;
-  readonly complete: boolean;
-  readonly recording: Recording;
+export interface ChaosFigures extends CheckedCounts {
+  readonly rounds: number;
+  readonly kills: number;
+  /** How often a player came back. */
+  returns: number;
+  /** Promises that a relay did not keep at a player's return: this, too, is 0. */
+  brokenAccepted: number;
+  brokenStable: number;
+  readonly seconds: number;
+}
+
+export interface ChaosOutcome {
+  readonly figures: ChaosFigures;
+  readonly problems: readonly string[];
 }
 
 /**
- * Kills the real relay at seeded random moments while players of two rooms type as fast as they can, starts it again, lets
- * everybody come back by themselves, and ends the rooms.
+ * Kills the real relay at seeded random moments while the players of all rooms type, starts it again, lets everybody come back
+ * by themselves, ends the rooms, and compares the recordings with what each player knows.
  */
-export async function runRounds({ rounds, seed, args = [], say = () => {} }: ChaosOptions): Promise<RoomOutcome[]> {
+export async function runRounds({ rounds, seed, args, node, say = () => {} }: ChaosOptions): Promise<ChaosOutcome> {
+  const startedAt = performance.now();
   const random = seededRandom(seed);
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-chaos-'));
-  const relay = await RelayProcess.start(dataDir, args);
+  const relay = await RelayProcess.start(dataDir, args, node);
   const typists: Typist[] = [];
   try {
     const haunted = roomNames().at(-1) as string;
-    const lost = await acceptAndVanish(relay, haunted);
+    const vanished = await acceptAndVanish(relay, haunted);
     for (const room of roomNames()) {
-      for (let i = 0; i < PLAYERS; i++) typists.push(await Typist.start(relay.wsUrl, room, `p${i}`));
+      for (let i = 0; i < PLAYERS; i++) typists.push(await Typist.start(relay.wsUrl, room, `p${i}`, TYPES_EVERY_MS));
     }
     for (let round = 1; round <= rounds; round++) {
       const lifeMs = Math.round(random() * LONGEST_LIFE_MS);
-      const diesAt = performance.now() + lifeMs;
-      await waitFor('the moment of death', () => performance.now() >= diesAt, LONGEST_LIFE_MS + 1_000);
+      const isPatient = random() < PATIENT || round === rounds;
+      const wanted = isPatient ? typists.length : Math.floor(random() * typists.length);
+      await pass(lifeMs);
       await relay.kill();
+      const killedAt = performance.now();
       await relay.start();
-      await waitFor('everybody to be back', () => typists.every(({ isBack }) => isBack), RETURN_LIMIT_MS);
-      const recorded = typists.reduce((sum, { log }) => sum + log.length, 0);
-      say(`round ${round} of ${rounds}: killed after ${lifeMs} ms, ${recorded} events so far`);
+      const back = () => typists.filter(({ isBack }) => isBack).length;
+      await waitFor(`${wanted} players to be back`, () => back() >= wanted, RETURN_LIMIT_MS);
+      const typed = typists.reduce((sum, typist) => sum + typist.typed.length, 0);
+      const awayMs = Math.round(performance.now() - killedAt);
+      say(
+        `round ${round} of ${rounds}: killed after ${lifeMs} ms, ${wanted} back after ${awayMs} ms, ${typed} events so far`,
+      );
     }
     for (const typist of typists) typist.stop();
-    return await Promise.all(
-      roomNames().map(async (room): Promise<RoomOutcome> => {
-        const players = typists.filter((typist) => typist.session.room === room);
-        const [first] = players as [Typist, ...Typist[]];
-        const summary = await within(`${room} to end`, first.session.end(), RETURN_LIMIT_MS);
-        return {
-          room,
-          players: players.map(({ session, log }) => ({ id: session.player, log, state: session.state })),
-          lost: room === haunted ? lost : undefined,
-          complete: summary.complete,
-          recording: await readRecording(await readFile(relay.recordingPath(summary.recordingId))),
-        };
-      }),
+    const checked = await Promise.all(
+      roomNames().map((room) => endAndCheck(relay, room, typists, room === haunted ? vanished : undefined)),
     );
+    const problems = checked.flatMap(({ problems }) => problems);
+    const seconds = Math.round((performance.now() - startedAt) / 1_000);
+    const figures: ChaosFigures = {
+      rounds,
+      kills: rounds,
+      returns: 0,
+      ...newCounts(),
+      brokenAccepted: 0,
+      brokenStable: 0,
+      seconds,
+    };
+    for (const { counts } of checked) {
+      for (const name of Object.keys(counts) as (keyof CheckedCounts)[]) figures[name] += counts[name];
+    }
+    for (const { witness } of typists) {
+      figures.returns += witness.welcomes - 1;
+      figures.brokenAccepted += witness.lostAccepted;
+      figures.brokenStable += witness.lostStable;
+    }
+    return { figures, problems };
   } catch (error) {
     throw new Error(`seed ${seed}: ${(error as Error).message}\nrelay: ${relay.log.slice(-3_000)}`, { cause: error });
   } finally {
@@ -82,55 +110,34 @@ export async function runRounds({ rounds, seed, args = [], say = () => {} }: Cha
   }
 }
 
-/** A player that types as fast as its turn comes, and keeps a log of its own. */
-class Typist {
-  readonly session: Session;
-  readonly log: number[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #text = '';
-  #backAt = 0;
+/** The load goes on for so long. */
+async function pass(ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  await waitFor('the moment of death', () => performance.now() >= until, ms + 1_000);
+}
 
-  private constructor(session: Session) {
-    this.session = session;
-  }
-
-  static async start(url: string, room: string, player: string): Promise<Typist> {
-    const state = { text: '', n: 0 };
-    const typist = new Typist(await connect({ url, room, player, profile: 'json', state, flushMs: 2 }));
-    typist.#type();
-    return typist;
-  }
-
-  /** Something that was recorded on this connection is accepted. */
-  get isBack(): boolean {
-    const { connection, accepted, recorded } = this.session.status;
-    if (connection !== 'live') this.#backAt = recorded + 1;
-    return connection === 'live' && accepted >= this.#backAt;
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #type(): void {
-    const n = this.log.length + 1;
-    const char = String.fromCharCode(97 + (n % 26));
-    this.#text = this.#text.length < 500 ? this.#text + char : char;
-    this.session.record({ type: 'keystroke', data: { char, modifiers: [], n } }, { text: this.#text, n });
-    this.log.push(n);
-    this.#timer = setTimeout(() => this.#type(), 1);
-  }
+async function endAndCheck(
+  relay: RelayProcess,
+  room: string,
+  typists: readonly Typist[],
+  vanished: VanishedPlayer | undefined,
+): Promise<{ problems: string[]; counts: CheckedCounts }> {
+  const players = typists.filter(({ session }) => session.room === room);
+  const [first] = players as [Typist];
+  const { recordingId } = await within(`${room} to end`, first.session.end(), RETURN_LIMIT_MS);
+  const bytes = await readFile(relay.recordingPath(recordingId));
+  const { problems, counts } = await checkRoom(bytes, { players: players.map(({ log }) => log), vanished });
+  return { problems: problems.map((problem) => `${room}: ${problem}`), counts };
 }
 
 /** A player of which nothing is ever heard again once its events are accepted. */
-async function acceptAndVanish(relay: RelayProcess, room: string): Promise<NonNullable<RoomOutcome['lost']>> {
-  const hello: Partial<Hello> = { room, player: 'lost' };
-  const client = await RawClient.join(relay.wsUrl, hello);
-  const accepted = Array.from({ length: 50 }, (_, i) => `last words ${i}`);
-  client.events(1, accepted);
-  await client.accepted(accepted.length);
+async function acceptAndVanish(relay: RelayProcess, room: string): Promise<VanishedPlayer> {
+  const client = await RawClient.join(relay.wsUrl, { room, player: 'vanished' });
+  const said = Array.from({ length: 50 }, (_, i) => `last words ${i}`);
+  client.events(1, said);
+  await client.accepted(said.length);
   await client.vanish();
-  return { id: 'lost', accepted };
+  return { id: 'vanished', said };
 }
 
 function roomNames(): string[] {

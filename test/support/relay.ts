@@ -11,6 +11,9 @@ import { within } from './wait-for.ts';
 
 const GAMETAPE = fileURLToPath(new URL('../../server/bin/gametape.mjs', import.meta.url));
 
+/** J7: a relay that is told to stop is gone by then. */
+const STOP_LIMIT_MS = 10_000;
+
 /** Short enough that a test need not wait, long enough for a busy machine. */
 const QUICK: Partial<RelayOptions> = {
   port: 0,
@@ -134,6 +137,12 @@ export async function readRecording(bytes: Uint8Array, compression?: Compression
   return { entries, own, states, summary: reader.summary, checkpoints: reader.checkpoints };
 }
 
+/** How Node is started. */
+export interface NodeOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The relay as a process of its own, that can be killed and started again at the same port with the same data. */
 export class RelayProcess {
   readonly dataDir: string;
@@ -142,15 +151,17 @@ export class RelayProcess {
   #stderr = '';
 
   readonly #args: readonly string[];
+  readonly #node: NodeOptions;
 
-  private constructor(dataDir: string, args: readonly string[]) {
+  private constructor(dataDir: string, args: readonly string[], node: NodeOptions) {
     this.dataDir = dataDir;
     this.#args = args;
+    this.#node = node;
   }
 
   /** `args` are more options of `gametape serve`. */
-  static async start(dataDir: string, args: readonly string[] = []): Promise<RelayProcess> {
-    const relay = new RelayProcess(dataDir, args);
+  static async start(dataDir: string, args: readonly string[] = [], node: NodeOptions = {}): Promise<RelayProcess> {
+    const relay = new RelayProcess(dataDir, args, node);
     await relay.start();
     return relay;
   }
@@ -169,22 +180,30 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    const args = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    await within('the relay to listen', this.launch(), 10_000);
+  }
+
+  /** Starts the process. Resolves once it listens, rejects if it ends before that. */
+  async launch(): Promise<void> {
+    const serve = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
+    const { args = [], env = {} } = this.#node;
+    const child = spawn(process.execPath, [...args, ...serve], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...env },
+    });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
     });
     const lines = createInterface(child.stdout);
-    const listening = new Promise<string>((resolve, reject) => {
+    const line = await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve);
       child.once('exit', (code) => reject(new Error(`the relay exited with ${code}: ${this.#stderr.slice(-2_000)}`)));
     });
-    const { ws } = JSON.parse(await within('the relay to listen', listening, 10_000)) as { ws: string };
-    this.#port = Number(new URL(ws).port);
+    this.#port = Number(new URL((JSON.parse(line) as { ws: string }).ws).port);
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
   }
 
@@ -193,7 +212,7 @@ export class RelayProcess {
     await this.#end('SIGKILL');
   }
 
-  /** Resolves with the exit code. */
+  /** Resolves with the exit code, null when it did not end by itself. */
   async stop(): Promise<number | null> {
     return await this.#end('SIGTERM');
   }
@@ -204,7 +223,7 @@ export class RelayProcess {
     if (!child || child.exitCode !== null || child.signalCode !== null) return null;
     const exited = once(child, 'exit') as Promise<[number | null]>;
     child.kill(signal);
-    const [code] = await within(`the relay to end after ${signal}`, exited, 10_000);
+    const [code] = await within(`the relay to end after ${signal}`, exited, STOP_LIMIT_MS);
     return code;
   }
 }
