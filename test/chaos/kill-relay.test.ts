@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
 import { type ChaosOutcome, runRounds } from './rounds.ts';
+import { NOTHING_LOST } from './typing-rooms.ts';
 
 const ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 6);
 const REDIS_ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 3);
@@ -48,16 +49,7 @@ async function killRelay(journal: string, rounds: number, args: readonly string[
 
 function expectNothingLost({ figures, problems }: ChaosOutcome): void {
   expect(problems, `seed ${SEED}`).toEqual([]);
-  expect(figures, `seed ${SEED}`).toMatchObject({
-    lost: 0,
-    lostAccepted: 0,
-    lostStable: 0,
-    brokenAccepted: 0,
-    brokenStable: 0,
-    twice: 0,
-    outOfOrder: 0,
-    wrong: 0,
-  });
+  expect(figures, `seed ${SEED}`).toMatchObject(NOTHING_LOST);
   // There was a load, and everybody came back, or there was nothing to see.
   expect(figures.events).toBeGreaterThan(figures.rounds * 200);
   expect(figures.returns).toBeGreaterThanOrEqual(figures.rounds * 4);

@@ -43,6 +43,19 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
+    this.launch();
+    await waitFor(
+      'redis to answer',
+      () => {
+        if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
+        return this.cli('PING').trim() === 'PONG';
+      },
+      10_000,
+    );
+  }
+
+  /** Starts the process and does not wait for it to answer. */
+  launch(): void {
     const own = {
       port: String(this.port),
       bind: '127.0.0.1',
@@ -58,14 +71,6 @@ export class RedisServer {
         this.#log += text;
       });
     }
-    await waitFor(
-      'redis to answer',
-      () => {
-        if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
-        return this.cli('PING').trim() === 'PONG';
-      },
-      10_000,
-    );
   }
 
   /** kill -9. Resolves when it is gone. */

@@ -11,6 +11,8 @@ import { within } from './wait-for.ts';
 
 const GAMETAPE = fileURLToPath(new URL('../../server/bin/gametape.mjs', import.meta.url));
 
+/** A machine that does much else at the same time takes its time to load the relay. */
+const START_LIMIT_MS = 30_000;
 /** J7: a relay that is told to stop is gone by then. */
 const STOP_LIMIT_MS = 10_000;
 
@@ -170,6 +172,10 @@ export class RelayProcess {
     return `ws://127.0.0.1:${this.#port}`;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
   /** What it has logged so far, over all its lives. */
   get log(): string {
     return this.#stderr;
@@ -180,7 +186,7 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    await within('the relay to listen', this.launch(), 10_000);
+    await within('the relay to listen', this.launch(), START_LIMIT_MS);
   }
 
   /** Starts the process. Resolves once it listens, rejects if it ends before that. */
@@ -205,6 +211,15 @@ export class RelayProcess {
 
   signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
+  }
+
+  /** Resolves with the exit code of the process there is now, null when a signal has ended it. */
+  async exited(): Promise<number | null> {
+    const child = this.#child;
+    if (!child) throw new Error('the relay does not run');
+    if (child.exitCode === null && child.signalCode === null)
+      await within('the relay to end', once(child, 'exit'), STOP_LIMIT_MS);
+    return child.exitCode;
   }
 
   /** kill -9. Resolves when the process is gone. */
