@@ -1,3 +1,4 @@
+import { appendFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
@@ -39,11 +40,13 @@ async function killRelay(journal: string, rounds: number, args: readonly string[
   console.log(`${journal}: seed ${SEED} (npm run chaos -- --rounds ${rounds} --seed ${SEED} repeats it)`);
   const outcome = await runRounds({ rounds, seed: SEED, args, say: (line) => console.log(line) });
   const { figures } = outcome;
-  console.log(
+  const line =
     `${journal}: ${figures.rounds} rounds, ${figures.events} events, ${figures.kills} kills, ${figures.returns} returns, ` +
-      `lost accepted ${figures.lostAccepted + figures.brokenAccepted}, lost stable ${figures.lostStable + figures.brokenStable}, ` +
-      `lost ${figures.lost}, twice ${figures.twice}, out of order ${figures.outOfOrder}, ${figures.seconds} s`,
-  );
+    `lost accepted ${figures.lostAccepted + figures.brokenAccepted}, lost stable ${figures.lostStable + figures.brokenStable}, ` +
+    `lost ${figures.lost}, twice ${figures.twice}, out of order ${figures.outOfOrder}, ${figures.seconds} s`;
+  console.log(line);
+  // For the last lines of `npm run chaos`.
+  if (process.env.GAMETAPE_FIGURES) await appendFile(process.env.GAMETAPE_FIGURES, `${line}\n`);
   return outcome;
 }
 

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -191,6 +192,7 @@ export class RelayProcess {
 
   /** Starts the process. Resolves once it listens, rejects if it ends before that. */
   async launch(): Promise<void> {
+    if (this.#port === 0) this.#port = await quietPort();
     const serve = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
     const { args = [], env = {} } = this.#node;
     const child = spawn(process.execPath, [...args, ...serve], {
@@ -240,5 +242,24 @@ export class RelayProcess {
     child.kill(signal);
     const [code] = await within(`the relay to end after ${signal}`, exited, STOP_LIMIT_MS);
     return code;
+  }
+}
+
+/**
+ * A free port that the system gives to nobody by itself: while a relay is away, no other process gets it and tells its players
+ * that their session is over.
+ */
+async function quietPort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
   }
 }
