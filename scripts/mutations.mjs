@@ -84,6 +84,12 @@ export const MUTATIONS = {
     find: 'return producer.isCut;',
     replace: 'return false;',
   },
+  // J4: the last block of the log is left out when a room is recovered.
+  'forget-last': {
+    file: 'server/dist/journal/file-journal.js',
+    find: 'yield* this.#appendedBlocks(places);',
+    replace: 'yield* this.#appendedBlocks(places.slice(0, -1));',
+  },
   // J5: the last sealed block is believed to be on the disk when a process is gone.
   'trust-page-cache': {
     file: 'server/dist/journal/journal-directory.js',

@@ -38,11 +38,12 @@ export interface Relay {
 }
 
 /**
- * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes.
+ * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes. When `stopped`
+ * is aborted meanwhile, it stops again without having listened, and rooms that are not back yet are left to the next one (J7).
  *
- * @throws GametapeError `UNREACHABLE` when the port cannot be had, `NOT_FOUND` when the viewer is not built; TypeError for an option that does not exist
+ * @throws GametapeError `UNREACHABLE` when the port cannot be had, `NOT_FOUND` when the viewer is not built; TypeError for an option that does not exist; the reason of `stopped`
  */
-export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<Relay> {
+export async function startRelay(partial: Partial<RelayOptions> = {}, stopped?: AbortSignal): Promise<Relay> {
   const options = completeOptions(partial);
   const log = options.log ?? SILENT;
   // Before anything is opened that would have to be closed again.
@@ -65,6 +66,8 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     finished: (recordingId) => finishedSummary(store, recordingId),
     origin: (from) => checkpointOrigin(store, from),
   });
+  if (stopped?.aborted) directory.drain();
+  stopped?.addEventListener('abort', () => directory.drain(), { once: true });
   await directory.recover();
   if (options.from !== undefined) await directory.startFrom(options.from);
   // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
@@ -90,6 +93,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     log.info({}, 'stopped');
   };
   try {
+    stopped?.throwIfAborted();
     const address = await listen(server, options);
     log.info({ ...address, durability: journal.durability }, 'listening');
     return { url: `http://${address.host}`, wsUrl: `ws://${address.host}`, close };

@@ -63,6 +63,19 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
+    this.launch();
+    await waitFor(
+      'redis to answer',
+      () => {
+        if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
+        return this.cli('PING').trim() === 'PONG';
+      },
+      10_000,
+    );
+  }
+
+  /** Starts the process and does not wait for it to answer. */
+  launch(): void {
     const always = { port: String(this.port), bind: '127.0.0.1', dir: this.#directory };
     const own = this.#first.length > 0 ? always : { ...always, save: '', 'repl-diskless-sync-delay': '0' };
     const settings = Object.entries({ ...own, ...this.#settings }).flatMap(([name, value]) => [`--${name}`, value]);
@@ -74,14 +87,6 @@ export class RedisServer {
         this.#log += text;
       });
     }
-    await waitFor(
-      'redis to answer',
-      () => {
-        if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
-        return this.cli('PING').trim() === 'PONG';
-      },
-      10_000,
-    );
   }
 
   /** kill -9. Resolves when it is gone. */

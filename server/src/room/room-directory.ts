@@ -72,11 +72,13 @@ export class RoomDirectory {
     }
     const here = this.#find(hello);
     if (here) return here;
+    this.#checkStays(hello.room);
     if (hello.role === 'spectator' && !(await this.#deps.journal.knows(hello.room))) throw nobodyPlays(hello.room);
     if (!hello.resume) this.#checkRoomLeft();
     const { epoch } = await this.#claim(hello.room);
     const claimed = this.#find(hello);
     if (claimed) return claimed;
+    this.#checkStays(hello.room);
     if (hello.resume) throw sessionIsOver(hello.room);
     if (hello.role === 'spectator') throw nobodyPlays(hello.room);
     this.#checkRoomLeft();
@@ -97,8 +99,13 @@ export class RoomDirectory {
     return known;
   }
 
+  /** A room that is not here may be wherever this relay's next life is: nobody is told that it is over (J7). */
+  #checkStays(name: string): void {
+    if (this.#isClosed) throw new GametapeError('ROOM_ELSEWHERE', `room ${name}: this relay stops`);
+  }
+
   #checkRoomLeft(): void {
-    if (!this.#isClosed && this.#rooms.size < this.#deps.options.maxRooms) return;
+    if (this.#rooms.size < this.#deps.options.maxRooms) return;
     throw new GametapeError('ROOM_FULL', `this relay takes no more rooms, it has ${this.#rooms.size}`);
   }
 
@@ -182,9 +189,14 @@ export class RoomDirectory {
     }
   }
 
+  /** No room is opened or brought back any more; what is not back yet comes back with the next relay (J7). */
+  drain(): void {
+    this.#isClosed = true;
+  }
+
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.drain();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
