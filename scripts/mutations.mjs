@@ -39,8 +39,8 @@ export const MUTATIONS = {
   // W3: an ack before the write.
   'accept-first': {
     file: 'server/dist/journal/log-writer.js',
-    find: 'this.#unstable.push(batch);\n        try {',
-    replace: 'this.#unstable.push(batch);\n        batch.accept();\n        try {',
+    find: 'await writer.write(batch.blocks);\n            batch.accept();',
+    replace: 'batch.accept();\n            await writer.write(batch.blocks);',
   },
   // J1: stable without a sync.
   'no-sync': {
@@ -53,6 +53,18 @@ export const MUTATIONS = {
     file: 'server/dist/journal/segment-writer.js',
     find: 'await this.#file.datasync();',
     replace: 'await this.#file.datasync().catch(() => this.#file.datasync());',
+  },
+  // J5: when a log heals, blocks that were refused stay in it.
+  'keep-refused': {
+    file: 'server/dist/journal/segment-writer.js',
+    find: 'await file.truncate(this.#bytes);',
+    replace: '',
+  },
+  // J5: what came back from a log that had failed is called stable before it is sealed.
+  'stable-first': {
+    file: 'server/dist/room/room-journal.js',
+    find: 'if (this.#isGrounded)',
+    replace: 'if (true)',
   },
   // J1: blocks in the log are let go of before the sealed block is stable.
   'release-before-seal': {

@@ -35,7 +35,9 @@ export class FinishedMarks {
     return true;
   }
 
+  /** One that is there already will do: what is released is not written anew into later segments. */
   async add(recordingId: string, newestSegment: number): Promise<void> {
+    if (this.has(recordingId)) return;
     const name = `${recordingId}.${newestSegment.toString(16).padStart(DIGITS, '0')}.finished`;
     const file = await this.#files.open(join(this.#directory, name));
     await file.close();

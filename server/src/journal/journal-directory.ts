@@ -8,6 +8,7 @@ import {
 } from '@gametape/shared';
 import { BufferedSource } from './buffered-source.ts';
 import type { DamageKeeper } from './damage.ts';
+import { isProbe } from './disk-probe.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
 import { FinishedMarks } from './finished-marks.ts';
 import { KeptBlocks } from './kept-blocks.ts';
@@ -50,7 +51,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   const found: Segment[] = [];
   const unfinished: string[] = [];
   for (const name of [...(await files.list(path))].sort()) {
-    if (marks.learn(name)) continue;
+    if (isProbe(name)) await files.remove(join(path, name));
+    if (isProbe(name) || marks.learn(name)) continue;
     const segment = segmentNamed(path, name);
     const recordingId = UNFINISHED.exec(name)?.[1];
     if (segment) found.push(segment);
