@@ -76,7 +76,8 @@ export async function journalRoom(
     return { contexts, room: { headSeq, time, events, gaps: 0, epochEnds, checkpoints: kept, ...rest } };
   };
   const options = { journal, meta, epoch: EPOCH, headSeq: 0, compression: NODE_COMPRESSION, opening };
-  const output = new RoomJournal({ ...options, lastSealed: undefined, sealing: undefined });
+  const patience = { backlog: { bytes: 0, isFull: false }, onTrouble: fail };
+  const output = new RoomJournal({ ...options, ...patience, lastSealed: undefined, sealing: undefined });
   for (const context of contexts) output.addProducer(context);
   let accepted: Promise<void> = Promise.resolve();
   for (const [place, entry] of entries.entries()) {
@@ -105,4 +106,8 @@ export async function journalRoom(
     sizes[name.endsWith('.log') ? 'log' : 'lmsp'] += size;
   }
   return { room, events, hashes, unfinishedBytes: sizes.lmsp, logBytes: sizes.log };
+}
+
+function fail(error: Error): never {
+  throw error;
 }

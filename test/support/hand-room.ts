@@ -6,6 +6,7 @@ import { Flusher } from '../../server/dist/room/flusher.js';
 import { Room } from '../../server/dist/room/room.js';
 import { type RecoveredRoom, recoverRoom } from '../../server/dist/room/room-recovery.js';
 import { newRoomStart } from '../../server/dist/room/room-start.js';
+import { SealBacklog } from '../../server/dist/room/seal-backlog.js';
 import type { Seat } from '../../server/dist/room/seat.js';
 import { RoomClock } from '../../server/dist/timeline/clock.js';
 import { recordingId } from './typed-session.ts';
@@ -79,6 +80,7 @@ export class HandRoom {
       compression: NODE_COMPRESSION,
       log: SILENT,
       flusher: new Flusher(60_000),
+      backlog: new SealBacklog(),
       onFailure: fail,
       onFault: fail,
     });

@@ -11,6 +11,6 @@ export function describeRoom({ room, membership }: LiveRoom): object {
     events: room.events,
     checkpoints: room.checkpoints.names,
     durationS: room.playClock.playTime(room.clock.now()) / 1_000_000,
-    ...(room.failure && { failure: room.failure.message }),
+    ...(room.sealFault && { failure: room.sealFault.message }),
   };
 }

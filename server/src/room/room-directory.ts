@@ -1,6 +1,5 @@
 import {
   type Compression,
-  type EndRecord,
   GametapeError,
   type Hello,
   isId,
@@ -9,15 +8,19 @@ import {
   type SessionSummary,
 } from '@gametape/shared';
 import type { Claim, Journal } from '../journal/journal.ts';
-import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
+import { mayPass } from '../patience.ts';
 import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 import { RoomClock } from '../timeline/clock.ts';
+import { Finishing, type FinishingOptions } from './finishing.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
+import { SealBacklog } from './seal-backlog.ts';
+import { type SuspendedRoom, SuspendedRooms } from './suspended-rooms.ts';
+import type { Trouble } from './trouble.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
@@ -25,16 +28,11 @@ const CLOSE_MS = 4_000;
 /** Each holds the states of a checkpoint until somebody plays there. */
 const MAX_ORIGINS = 64;
 
-export interface RoomDirectoryOptions {
+export interface RoomDirectoryOptions extends FinishingOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
   readonly compression: Compression;
-  readonly log: Logger;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
-  /** The summary of a recording that is finished already, undefined if there is none. */
-  readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
   /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
   readonly origin: (from: string) => Promise<RoomOrigin>;
 }
@@ -43,12 +41,13 @@ export interface RoomDirectoryOptions {
 export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
   readonly #flusher: Flusher;
+  readonly #backlog = new SealBacklog();
+  readonly #suspended: SuspendedRooms;
+  readonly #ends: Finishing;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
   /** Rooms that have ended and whose recording is not finished yet, by recording id. */
   readonly #finishing = new Map<string, LiveRoom>();
-  /** The same for rooms that had ended when the process stopped. */
-  readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
   /** What the next session of a room starts from, by its name. */
   readonly #origins = new Map<string, RoomOrigin>();
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
@@ -62,6 +61,11 @@ export class RoomDirectory {
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
+    this.#ends = new Finishing(deps);
+    this.#suspended = new SuspendedRooms({
+      journalFault: () => deps.journal.failed,
+      revive: (suspended) => this.#revive(suspended),
+    });
   }
 
   get rooms(): Iterable<LiveRoom> {
@@ -70,6 +74,15 @@ export class RoomDirectory {
 
   room(name: string): LiveRoom | undefined {
     return this.#rooms.get(name);
+  }
+
+  /** What cannot be recorded, sealed or finished for now (J5). */
+  *troubles(): Generator<Trouble> {
+    yield* this.#suspended.all;
+    for (const { room } of this.#rooms.values()) {
+      if (room.sealFault) yield { room: room.name, error: room.sealFault };
+    }
+    yield* this.#ends.troubles;
   }
 
   /**
@@ -101,6 +114,8 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
+    const suspended = this.#suspended.find(hello.room);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
       const finishing = this.#finishing.get(hello.resume.recordingId);
@@ -165,8 +180,8 @@ export class RoomDirectory {
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
-  async finished(recordingId: string): Promise<SessionSummary | undefined> {
-    return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
+  finished(recordingId: string): Promise<SessionSummary | undefined> {
+    return this.#ends.finished(recordingId);
   }
 
   /** Brings back every room that is not finished and that nobody has (J3). */
@@ -184,38 +199,68 @@ export class RoomDirectory {
   }
 
   async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
-    const { journal, compression, log } = this.#deps;
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
-        const { room } = start.meta;
-        if (cut.length > 0)
-          log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
-        if (end) {
-          this.#finishAgain(start, end);
-          continue;
-        }
-        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
-        await live.room.seal();
-        live.awaitReturns();
-        log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
+        await this.#bringBackOne(recordingId, epoch);
       } catch (error) {
-        // One recording that cannot be read takes no other with it (S4). Its blocks stay where they are.
-        log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+        this.#lament(recordingId, error);
       }
+    }
+  }
+
+  async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
+    const { journal, compression, log } = this.#deps;
+    const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
+    const { room } = start.meta;
+    if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
+    if (end) {
+      this.#ends.finishAgain(start.meta, end);
+      return;
+    }
+    const live = this.#open({ ...start, startStates: await this.#startStates(start) });
+    await live.room.trySeal();
+    if (live.room.failure) throw live.room.failure;
+    live.awaitReturns();
+    log.info({ room, recordingId, events: start.events }, 'room is back');
+  }
+
+  /** One recording that cannot be read takes no other with it (S4). Its blocks stay where they are. */
+  #lament(recordingId: string, error: unknown): void {
+    this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+  }
+
+  /** The journal takes nothing of a room any more: it comes back by itself once that is over (J5). */
+  #suspend(live: LiveRoom, error: GametapeError): void {
+    const { name: room, recordingId } = live.room;
+    this.#deps.log.error({ room, recordingId, reason: error.message }, 'room is read-only');
+    this.#suspended.add({ room, recordingId, error });
+    this.#forget(live);
+    live.stop();
+    live.fail(error);
+  }
+
+  async #revive({ room, recordingId }: SuspendedRoom): Promise<void> {
+    try {
+      const { epoch } = await this.#deps.journal.claim(room);
+      await this.#bringBackOne(recordingId, epoch);
+    } catch (error) {
+      if (mayPass(error)) throw error;
+      this.#lament(recordingId, error);
     }
   }
 
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    const revived = this.#suspended.stop();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.seal()).stable),
     );
-    await this.#atMost(CLOSE_MS, sealed);
-    for (const live of open) live.stop();
+    await this.#atMost(CLOSE_MS, Promise.all([sealed, revived]));
+    for (const live of this.#rooms.values()) live.stop();
+    await this.#ends.stop();
     await Promise.allSettled(this.#afterFinish);
   }
 
@@ -256,14 +301,14 @@ export class RoomDirectory {
         this.lose(start.meta.room, error);
         return;
       }
-      log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
-      live.fail(error);
+      this.#suspend(live, error);
     };
     const onFault = (error: unknown) => live.quarantine(error);
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
+    const shared = { options, compression, log, flusher: this.#flusher, backlog: this.#backlog };
+    const room = new Room(start, { ...shared, onFailure, onFault });
     let release = () => {};
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#deps.finish(meta, end),
+      finish: ({ meta }, end) => this.#ends.finish(meta, end),
       ended: () => {
         this.#origins.delete(room.name);
         this.#forget(live);
@@ -304,16 +349,6 @@ export class RoomDirectory {
 
   #forget(live: LiveRoom): void {
     if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
-  }
-
-  #finishAgain({ meta }: RoomStart, end: EndRecord): void {
-    const { recordingId } = meta;
-    const finished = this.#deps.finish(meta, end).catch((error: unknown) => {
-      this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
-      return undefined;
-    });
-    this.#finishingAgain.set(recordingId, finished);
-    this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
   }
 
   /** A journal that does not answer keeps nobody from stopping: what it has not got, clients send again. */

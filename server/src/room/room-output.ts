@@ -62,6 +62,11 @@ export class RoomOutput {
     return this.#failure;
   }
 
+  /** Why nothing can be sealed for now (J5). */
+  get sealFault(): GametapeError | undefined {
+    return this.#options.journal.sealFault;
+  }
+
   addProducer(context: ProducerContext): void {
     this.#options.journal.addProducer(context);
     this.#scheduleFlush();
@@ -119,6 +124,11 @@ export class RoomOutput {
     return { stable };
   }
 
+  /** The same, but does not wait out a disk that fails. @throws GametapeError `JOURNAL_FAILED` */
+  async trySeal(): Promise<void> {
+    await Promise.race([this.seal(), this.#options.journal.inTrouble]);
+  }
+
   /** Shows everybody what is in the journal and has not been shown. */
   fanOut(): void {
     const { clock, seats, recent } = this.#options;
@@ -159,6 +169,8 @@ export class RoomOutput {
     this.#isStopped = true;
     this.#options.flusher.cancel(this.#flushSoon);
     this.#sendAcks();
+    const { journal, name } = this.#options;
+    journal.stop(this.#failure ?? new GametapeError('JOURNAL_FAILED', `room ${name}: it is stopped`));
     clearTimeout(this.#ackTimer);
     clearTimeout(this.#retryTimer);
   }
@@ -185,6 +197,10 @@ export class RoomOutput {
     const { journal, seats, clock, flusher } = this.#options;
     flusher.cancel(this.#flushSoon);
     if (journal.isFlushed || this.#failure) return;
+    if (journal.isOverfull) {
+      this.#fail(this.#overfull());
+      return;
+    }
     const upTo = this.#headSeq;
     const cursors = seats.map((seat) => [seat, seat.context.pseq] as const);
     const { accepted, stable } = this.#appendAll();
@@ -234,6 +250,12 @@ export class RoomOutput {
     return new GametapeError('JOURNAL_FAILED', `room ${this.#options.name}: ${(cause as Error).message}`, { cause });
   }
 
+  #overfull(): GametapeError {
+    const { journal, name } = this.#options;
+    const why = journal.sealFault?.message;
+    return new GametapeError('JOURNAL_FAILED', `room ${name}: too much waits to be sealed: ${why}`);
+  }
+
   /** W8: nothing may come any more that would show them the rest, or show that they do not read. */
   #isAnybodyBehind(): boolean {
     const isBehind = (receiver: Receiver | undefined) => receiver?.isReady && receiver.position < this.#journaledSeq;
@@ -245,6 +267,7 @@ export class RoomOutput {
     this.#failure = isGametapeError(error)
       ? error
       : new GametapeError('JOURNAL_FAILED', String(error), { cause: error });
+    this.#options.journal.stop(this.#failure);
     this.#options.onFailure(this.#failure);
   }
 }

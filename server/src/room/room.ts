@@ -37,6 +37,7 @@ import { RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
 import type { RestoredProducer, RoomStart } from './room-start.ts';
+import type { SealBacklog } from './seal-backlog.ts';
 import { Seat } from './seat.ts';
 
 /** 35 years: more than any clock shows, and sums of them are still whole numbers. */
@@ -50,6 +51,7 @@ export interface RoomEnvironment {
   readonly log: Logger;
   /** Shared by all rooms of the relay. */
   readonly flusher: Flusher;
+  readonly backlog: SealBacklog;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
   /** Something threw that should not have (S4). */
@@ -103,10 +105,14 @@ export class Room {
     this.recent.trim(start.headSeq);
     for (const producer of start.producers) this.#restoreSeat(producer);
     const { meta, epoch, headSeq, clock } = start;
-    const { compression, flusher, onFailure, onFault } = environment;
+    const { compression, flusher, backlog, log, onFailure, onFault } = environment;
     this.#limits = new RoomLimits(meta.room, () => this.currentSeats(), start.gaps);
     const opening = () => ({ contexts: this.currentSeats().map(({ context }) => context), room: this.#describe() });
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
+    const onTrouble = ({ message }: GametapeError) => {
+      log.warn({ room: meta.room, reason: message }, 'sealing fails and is tried again');
+    };
+    const options = { ...start.journal, meta, epoch, headSeq, compression, opening, backlog, onTrouble };
+    const journal = new RoomJournal(options);
     const { seats, recent } = this;
     this.#output = new RoomOutput({
       name: meta.room,
@@ -153,6 +159,11 @@ export class Room {
 
   get failure(): GametapeError | undefined {
     return this.#output.failure;
+  }
+
+  /** Why nothing of it can be sealed for now: it goes on all the same (J5). */
+  get sealFault(): GametapeError | undefined {
+    return this.#output.sealFault;
   }
 
   /**
@@ -317,10 +328,18 @@ export class Room {
     return this.#output.stable();
   }
 
-  /** Puts everything into the recording's own file; with `end` for good. @throws GametapeError `JOURNAL_FAILED` */
+  /**
+   * Puts everything into the recording's own file; with `end` for good. Waits for a disk that fails for as long as the log
+   * takes entries (J5). @throws GametapeError `JOURNAL_FAILED`
+   */
   seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#isOver = true;
     return this.#output.seal(end);
+  }
+
+  /** The same, but does not wait out a disk that fails. @throws GametapeError `JOURNAL_FAILED` */
+  trySeal(): Promise<void> {
+    return this.#output.trySeal();
   }
 
   /** Shows everybody what is in the journal and has not been shown. */
