@@ -78,3 +78,8 @@ export class FailingFiles implements Files {
     };
   }
 }
+
+/** What a disk says, as Node puts it. */
+export function diskError(code: string): Error {
+  return Object.assign(new Error(`${code}: on purpose`), { code });
+}
