@@ -134,6 +134,12 @@ export async function readRecording(bytes: Uint8Array, compression?: Compression
   return { entries, own, states, summary: reader.summary, checkpoints: reader.checkpoints };
 }
 
+export interface ProcessOptions {
+  /** What starts it in its own place, such as `prlimit --nofile=160`. */
+  readonly command?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The relay as a process of its own, that can be killed and started again at the same port with the same data. */
 export class RelayProcess {
   readonly dataDir: string;
@@ -142,21 +148,40 @@ export class RelayProcess {
   #stderr = '';
 
   readonly #args: readonly string[];
+  readonly #around: ProcessOptions;
 
-  private constructor(dataDir: string, args: readonly string[]) {
+  private constructor(dataDir: string, args: readonly string[], around: ProcessOptions) {
     this.dataDir = dataDir;
     this.#args = args;
+    this.#around = around;
   }
 
   /** `args` are more options of `gametape serve`. */
-  static async start(dataDir: string, args: readonly string[] = []): Promise<RelayProcess> {
-    const relay = new RelayProcess(dataDir, args);
+  static async start(
+    dataDir: string,
+    args: readonly string[] = [],
+    around: ProcessOptions = {},
+  ): Promise<RelayProcess> {
+    const relay = new RelayProcess(dataDir, args, around);
     await relay.start();
     return relay;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
   get wsUrl(): string {
     return `ws://127.0.0.1:${this.#port}`;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The process has not ended. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** What it has logged so far, over all its lives. */
@@ -169,8 +194,10 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    const args = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const { command = [], env = {} } = this.#around;
+    const own = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
+    const [program, ...args] = [...command, process.execPath, ...own] as [string, ...string[]];
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
@@ -200,8 +227,9 @@ export class RelayProcess {
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
+    const { isRunning } = this;
     this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+    if (!child || !isRunning) return null;
     const exited = once(child, 'exit') as Promise<[number | null]>;
     child.kill(signal);
     const [code] = await within(`the relay to end after ${signal}`, exited, 10_000);
