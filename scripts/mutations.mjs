@@ -54,18 +54,6 @@ export const MUTATIONS = {
     find: 'await this.#file.datasync();',
     replace: 'await this.#file.datasync().catch(() => this.#file.datasync());',
   },
-  // J5: when a log heals, blocks that were refused stay in it.
-  'keep-refused': {
-    file: 'server/dist/journal/segment-writer.js',
-    find: 'await file.truncate(this.#bytes);',
-    replace: '',
-  },
-  // J5: what came back from a log that had failed is called stable before it is sealed.
-  'stable-first': {
-    file: 'server/dist/room/room-journal.js',
-    find: 'if (this.#isGrounded)',
-    replace: 'if (true)',
-  },
   // J1: blocks in the log are let go of before the sealed block is stable.
   'release-before-seal': {
     file: 'server/dist/journal/unfinished-file.js',

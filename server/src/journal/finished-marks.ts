@@ -27,6 +27,11 @@ export class FinishedMarks {
     return this.#marks.has(recordingId);
   }
 
+  /** Number of the newest segment that any of them knew. */
+  get newestSegment(): number {
+    return Math.max(0, ...[...this.#marks.values()].map(({ newest }) => newest));
+  }
+
   /** Takes note of a file that is there; false if its name is not a mark's. */
   learn(name: string): boolean {
     const [, recordingId, digits] = NAME.exec(name) ?? [];

@@ -58,6 +58,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
     if (segment) found.push(segment);
     else if (recordingId !== undefined) unfinished.push(recordingId);
   }
+  // Where numbers started over, marks of segments that are gone would stay.
+  segments.skipTo(marks.newestSegment);
   const sealed = new Map<string, SealedPart>();
   for (const recordingId of unfinished) {
     sealed.set(recordingId, await readUnfinished(fileOf(path, recordingId), options));

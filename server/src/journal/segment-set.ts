@@ -57,6 +57,11 @@ export class SegmentSet {
     this.#needs.set(segment, 1);
   }
 
+  /** Segments up to that number are or were there: none of them is made again. */
+  skipTo(number: number): void {
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+  }
+
   need(segment: Segment): void {
     this.#needs.set(segment, (this.#needs.get(segment) ?? 0) + 1);
   }
