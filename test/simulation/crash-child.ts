@@ -6,21 +6,47 @@
  */
 import { randomBytes } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import { DEFAULT_RELAY_OPTIONS, FileJournal, type Files, NODE_COMPRESSION, RecordingStore } from '@gametape/server';
 import { BodyEncoder, decodeDownMessage, encodeMessage, JSON_PROFILE, type UpMessage } from '@gametape/shared';
-import { CrashingFiles } from '../support/crashing-files.ts';
+import { FailingFiles, type FileCall } from '../support/failing-files.ts';
 import { finishedSummary, finishRecording, type Peer, RoomDirectory, Session, writeRecording } from './parts.ts';
 
 const OPTIONS = { ...DEFAULT_RELAY_OPTIONS, flushMs: 0, endTimeoutMs: 50 };
 const LOG = { info: ignore, warn: ignore, error: ignore };
 const [mode = '', directory = '', operation = '', nth = '0'] = process.argv.slice(2);
 
+const CALLS: Readonly<Record<FileCall, string>> = {
+  create: 'create',
+  open: 'open',
+  writev: 'write',
+  datasync: 'sync',
+  truncate: 'truncate',
+  makeDirectory: 'make',
+  syncDirectory: 'sync',
+  rename: 'rename',
+  remove: 'remove',
+};
+/** So much of the write that it does not live to see gets to the file: some of a block. */
+const TORN_BYTES = 60;
+
 let seen = 0;
-const files = new CrashingFiles((found) => {
+let isDying = false;
+const files = new FailingFiles();
+files.onCall = async (call, _count, path) => {
+  const found = `${CALLS[call]} ${kindOf(path)}`;
   say({ operation: found });
   // Without a name, any of them counts.
-  return (operation === '' || found === operation) && ++seen === Number(nth);
-});
+  const isLast = (operation === '' || found === operation) && ++seen === Number(nth);
+  if (isLast && call === 'writev') {
+    files.maxWriteBytes = TORN_BYTES;
+    isDying = true;
+  } else if (isLast || isDying) {
+    process.kill(process.pid, 'SIGKILL');
+    // Nothing that was on its way may go on.
+    await new Promise(() => {});
+  }
+};
 const { journal, rooms } = await start(files);
 async function start(through: Files) {
   const opened = await FileJournal.open(directory, {
@@ -141,6 +167,15 @@ class Player {
     // A network would take its time, too.
     if (message.kind === 'welcome' || 'acks' in message) setImmediate(() => this.#onAck());
   }
+}
+
+function kindOf(path: string): string {
+  const name = basename(path);
+  if (name.endsWith('.log')) return 'segment';
+  if (name.endsWith('.finished')) return 'mark';
+  if (name.endsWith('.partial')) return 'recording';
+  if (name.endsWith('.lmsp')) return basename(dirname(path)) === 'journal' ? 'unfinished file' : 'recording';
+  return name === 'journal' || name === 'recordings' ? `${name} directory` : 'data directory';
 }
 
 /** At once: what is said has been said when the process is gone. */
