@@ -39,8 +39,8 @@ export const MUTATIONS = {
   // W3: an ack before the write.
   'accept-first': {
     file: 'server/dist/journal/log-writer.js',
-    find: 'this.#unstable.push(batch);\n        try {',
-    replace: 'this.#unstable.push(batch);\n        batch.accept();\n        try {',
+    find: 'await writer.write(batch.blocks);\n            batch.accept();',
+    replace: 'batch.accept();\n            await writer.write(batch.blocks);',
   },
   // J1: stable without a sync.
   'no-sync': {

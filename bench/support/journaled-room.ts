@@ -64,7 +64,8 @@ export async function journalRoom(
   await journal.claim(room);
   journal.begin(room, recordingId);
   const options = { journal, meta, epoch: EPOCH, headSeq: 0, compression: NODE_COMPRESSION, opening };
-  const output = new RoomJournal({ ...options, lastSealed: undefined, sealing: undefined });
+  const patience = { backlog: { bytes: 0, isFull: false }, onTrouble: fail };
+  const output = new RoomJournal({ ...options, ...patience, lastSealed: undefined, sealing: undefined });
   for (const context of contexts) output.addProducer(context);
   let accepted: Promise<void> = Promise.resolve();
   for (const [place, entry] of entries.entries()) {
@@ -87,4 +88,8 @@ export async function journalRoom(
   const hashes = new Map(contexts.map(({ player, state }) => [player, state.hash(NODE_COMPRESSION.crc32)]));
   await journal.close();
   return { room, events, hashes };
+}
+
+function fail(error: Error): never {
+  throw error;
 }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { GametapeError } from '@gametape/shared';
 import { viewerDirectory } from '@gametape/viewer';
 import { builtViewer } from './http/built-viewer.ts';
+import { keepDescriptors } from './http/descriptors.ts';
 import { httpApi } from './http/http-api.ts';
 import { httpServer } from './http/http-server.ts';
 import type { JournalDamage } from './journal/damage.ts';
@@ -95,6 +96,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}, stopped?: 
   try {
     stopped?.throwIfAborted();
     const address = await listen(server, options);
+    keepDescriptors(server, log);
     log.info({ ...address, durability: journal.durability }, 'listening');
     return { url: `http://${address.host}`, wsUrl: `ws://${address.host}`, close };
   } catch (error) {

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RawClient } from '../support/raw-client.ts';
-import { type NodeOptions, RelayProcess } from '../support/relay.ts';
+import { type ProcessOptions, RelayProcess } from '../support/relay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { VanishedPlayer } from './room-check.ts';
@@ -18,7 +18,7 @@ export interface ChaosOptions {
   readonly seed: number;
   /** More options of the relay. */
   readonly args?: readonly string[];
-  readonly node?: NodeOptions;
+  readonly node?: ProcessOptions;
   readonly say?: (line: string) => void;
 }
 

@@ -140,8 +140,11 @@ export async function readRecording(bytes: Uint8Array, compression?: Compression
   return { entries, own, states, summary: reader.summary, checkpoints: reader.checkpoints };
 }
 
-/** How Node is started. */
-export interface NodeOptions {
+/** How the process is started. */
+export interface ProcessOptions {
+  /** What starts it in its own place, such as `prlimit --nofile=160`. */
+  readonly command?: readonly string[];
+  /** Arguments of Node. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -154,27 +157,40 @@ export class RelayProcess {
   #stderr = '';
 
   readonly #args: readonly string[];
-  readonly #node: NodeOptions;
+  readonly #around: ProcessOptions;
 
-  private constructor(dataDir: string, args: readonly string[], node: NodeOptions) {
+  private constructor(dataDir: string, args: readonly string[], around: ProcessOptions) {
     this.dataDir = dataDir;
     this.#args = args;
-    this.#node = node;
+    this.#around = around;
   }
 
   /** `args` are more options of `gametape serve`. */
-  static async start(dataDir: string, args: readonly string[] = [], node: NodeOptions = {}): Promise<RelayProcess> {
-    const relay = new RelayProcess(dataDir, args, node);
+  static async start(
+    dataDir: string,
+    args: readonly string[] = [],
+    around: ProcessOptions = {},
+  ): Promise<RelayProcess> {
+    const relay = new RelayProcess(dataDir, args, around);
     await relay.start();
     return relay;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
   }
 
   get wsUrl(): string {
     return `ws://127.0.0.1:${this.#port}`;
   }
 
-  get url(): string {
-    return `http://127.0.0.1:${this.#port}`;
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The process has not ended. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** What it has logged so far, over all its lives. */
@@ -194,11 +210,9 @@ export class RelayProcess {
   async launch(): Promise<void> {
     if (this.#port === 0) this.#port = await quietPort();
     const serve = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
-    const { args = [], env = {} } = this.#node;
-    const child = spawn(process.execPath, [...args, ...serve], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...env },
-    });
+    const { command = [], args = [], env = {} } = this.#around;
+    const [program, ...rest] = [...command, process.execPath, ...args, ...serve] as [string, ...string[]];
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
@@ -236,8 +250,9 @@ export class RelayProcess {
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
+    const { isRunning } = this;
     this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+    if (!child || !isRunning) return null;
     const exited = once(child, 'exit') as Promise<[number | null]>;
     child.kill(signal);
     const [code] = await within(`the relay to end after ${signal}`, exited, STOP_LIMIT_MS);

@@ -28,17 +28,30 @@ const PIECE_UNITS = 64 * 1024;
  * again, in full or after a kill at any point, it gives the same bytes.
  */
 export async function writeRecording(job: FinalizeJob, files: Files = NODE_FILES): Promise<Finalized> {
-  const { sealed, target, formats, end } = job;
-  const partial = `${target}.partial`;
-  const gzipTarget = `${target}.gz`;
+  const { target } = job;
+  const partials = { binary: `${target}.partial`, gzip: `${target}.gz.partial` };
   await files.makeDirectory(dirname(target));
-  const finalized = await writeBinary(sealed, partial, end, files);
-  if (formats !== 'binary') {
-    await writeGzip(partial, `${gzipTarget}.partial`, files);
-    await files.rename(`${gzipTarget}.partial`, gzipTarget);
+  try {
+    return await write(job, partials, files);
+  } catch (error) {
+    // On a disk that is full, live rooms need the space (J5).
+    for (const path of Object.values(partials)) await files.remove(path).catch(() => undefined);
+    throw error;
   }
-  if (formats === 'gzip') await files.remove(partial);
-  else await files.rename(partial, target);
+}
+
+async function write(
+  { sealed, target, formats, end }: FinalizeJob,
+  partials: { readonly binary: string; readonly gzip: string },
+  files: Files,
+): Promise<Finalized> {
+  const finalized = await writeBinary(sealed, partials.binary, end, files);
+  if (formats !== 'binary') {
+    await writeGzip(partials.binary, partials.gzip, files);
+    await files.rename(partials.gzip, `${target}.gz`);
+  }
+  if (formats === 'gzip') await files.remove(partials.binary);
+  else await files.rename(partials.binary, target);
   await files.syncDirectory(dirname(target));
   return finalized;
 }

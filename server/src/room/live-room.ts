@@ -133,6 +133,7 @@ export class LiveRoom {
 
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
+    this.#ending?.fail(error);
     const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
     this.#closeAll(code, `${error.code}: ${error.message}`);
   }
@@ -195,8 +196,8 @@ export class LiveRoom {
       this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
       return summary;
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
-      else this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
+      else this.#closeAll(CloseCode.SERVER_ERROR, `finishing failed: ${(error as Error).message}`);
       throw error;
     } finally {
       this.stop();

@@ -9,6 +9,7 @@ import {
 } from '@gametape/shared';
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
+import { mayPass } from '../patience.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
@@ -17,6 +18,9 @@ import { Room } from './room.ts';
 import { type FindOrigin, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
+import { SealBacklog } from './seal-backlog.ts';
+import { type SuspendedRoom, SuspendedRooms } from './suspended-rooms.ts';
+import type { Trouble } from './trouble.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
@@ -33,6 +37,8 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
 export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
   readonly #flusher: Flusher;
+  readonly #backlog = new SealBacklog();
+  readonly #suspended: SuspendedRooms;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #finishing: FinishingRooms;
@@ -48,6 +54,10 @@ export class RoomDirectory {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
     this.#finishing = new FinishingRooms(deps);
+    this.#suspended = new SuspendedRooms({
+      journalFault: () => deps.journal.failed,
+      revive: (suspended) => this.#revive(suspended),
+    });
     this.#origins = new RoomOrigins(deps.origin, deps.log);
   }
 
@@ -57,6 +67,16 @@ export class RoomDirectory {
 
   room(name: string): LiveRoom | undefined {
     return this.#rooms.get(name);
+  }
+
+  /** What cannot be recorded, sealed or finished for now (J5). */
+  *troubles(): Generator<Trouble> {
+    yield* this.#suspended.all;
+    for (const { room } of this.#rooms.values()) {
+      const { sealFault } = room.output;
+      if (sealFault) yield { room: room.name, error: sealFault };
+    }
+    yield* this.#finishing.troubles;
   }
 
   /**
@@ -90,6 +110,8 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
+    const suspended = this.#suspended.find(hello.room);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
       const finishing = this.#finishing.find(hello.resume.recordingId);
@@ -166,26 +188,55 @@ export class RoomDirectory {
   }
 
   async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
-    const { journal, compression, log } = this.#deps;
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
-        const { room } = start.meta;
-        if (cut.length > 0)
-          log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
-        if (end) {
-          this.#finishing.finishAgain(start.meta, end);
-          continue;
-        }
-        const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
-        await live.room.output.seal();
-        live.awaitReturns();
-        log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
+        await this.#bringBackOne(recordingId, epoch);
       } catch (error) {
-        // One recording that cannot be read takes no other with it (S4). Its blocks stay where they are.
-        log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+        this.#lament(recordingId, error);
       }
+    }
+  }
+
+  async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
+    const { journal, compression, log } = this.#deps;
+    const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
+    const { room } = start.meta;
+    if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
+    if (end) {
+      this.#finishing.finishAgain(start.meta, end);
+      return;
+    }
+    const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
+    const { output } = live.room;
+    await output.trySeal();
+    if (output.failure) throw output.failure;
+    live.awaitReturns();
+    log.info({ room, recordingId, events: start.events }, 'room is back');
+  }
+
+  /** One recording that cannot be read takes no other with it (S4). Its blocks stay where they are. */
+  #lament(recordingId: string, error: unknown): void {
+    this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+  }
+
+  /** The journal takes nothing of a room any more: it comes back by itself once that is over (J5). */
+  #suspend(live: LiveRoom, error: GametapeError): void {
+    const { name: room, recordingId } = live.room;
+    this.#deps.log.error({ room, recordingId, reason: error.message }, 'room is read-only');
+    this.#suspended.add({ room, recordingId, error });
+    this.#forget(live);
+    live.stop();
+    live.fail(error);
+  }
+
+  async #revive({ room, recordingId }: SuspendedRoom): Promise<void> {
+    try {
+      const { epoch } = await this.#deps.journal.claim(room);
+      await this.#bringBackOne(recordingId, epoch);
+    } catch (error) {
+      if (mayPass(error)) throw error;
+      this.#lament(recordingId, error);
     }
   }
 
@@ -197,13 +248,14 @@ export class RoomDirectory {
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
     this.drain();
+    const revived = this.#suspended.stop();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
     );
-    await this.#atMost(CLOSE_MS, sealed);
-    for (const live of open) live.stop();
-    await this.#finishing.settled();
+    await this.#atMost(CLOSE_MS, Promise.all([sealed, revived]));
+    for (const live of this.#rooms.values()) live.stop();
+    await this.#finishing.stop();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
@@ -230,13 +282,13 @@ export class RoomDirectory {
         this.lose(start.meta.room, error);
         return;
       }
-      log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
-      live.fail(error);
+      this.#suspend(live, error);
     };
     const onFault = (error: unknown) => live.quarantine(error);
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
+    const shared = { options, compression, log, flusher: this.#flusher, backlog: this.#backlog };
+    const room = new Room(start, { ...shared, onFailure, onFault });
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#deps.finish(meta, end),
+      finish: ({ meta }, end) => this.#finishing.finish(meta, end),
       ended: () => {
         this.#origins.delete(room.name);
         this.#forget(live);

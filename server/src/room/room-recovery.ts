@@ -9,6 +9,7 @@ import {
   hasKeyframe,
   isGametapeError,
   linkOf,
+  NO_BLOCK,
   PlayClock,
   RecordingIdentity,
   type RoomRecord,
@@ -21,7 +22,7 @@ import { RecoveredEntries } from './recovered-entries.ts';
 import { RecoveredProducers } from './recovered-producers.ts';
 import { RecoveryStart } from './recovery-start.ts';
 import { isForOwner, isSpelled } from './relay-bodies.ts';
-import { openSealed } from './room-journal.ts';
+import { isLarge, openSealed, type UnsealedBlock } from './room-journal.ts';
 import type { RoomStart } from './room-start.ts';
 
 /** What a journal has of a recording that was not finished. */
@@ -68,8 +69,9 @@ class Recovery {
   #events = 0;
   #gaps = 0;
   #lastSealed: BlockLink | undefined;
-  /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
+  /** What is not in the recording's own file yet goes into its next blocks, each of which opens with what was known by then. */
   #sealing: BlockBuilder | undefined;
+  readonly #closed: UnsealedBlock[] = [];
 
   constructor(recordingId: string, compression: Compression) {
     this.#recordingId = recordingId;
@@ -123,7 +125,11 @@ class Recovery {
       epoch,
       // The wall clock may have been set back meanwhile: room time goes on all the same.
       clock: new RoomClock(Math.max(this.#lastTime + 1, sinceCreatedUs)),
-      journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing(epoch) },
+      journal: {
+        journal,
+        lastSealed: this.#lastSealed,
+        sealing: { closed: this.#closed, rest: this.#sealing ?? this.#openSealing(epoch) },
+      },
       headSeq: this.#headSeq,
       recent: this.#recent.items,
       epochEnds: this.#epochEnds,
@@ -192,6 +198,7 @@ class Recovery {
    * out, so that its SDK, which still has them, sends them all again (J4).
    */
   #takeAppended(block: EventBlock, declared: number, epoch: number): void {
+    if (this.#sealing && isLarge(this.#sealing)) this.#closeSealing(this.#sealing);
     this.#sealing ??= this.#openSealing(epoch);
     // What a later incarnation took goes on from what it found: the same as is found now.
     if (epoch > this.#epoch) this.#producers.mend();
@@ -259,6 +266,14 @@ class Recovery {
 
   #noteHole(epoch: number): void {
     if (!this.#holes.has(epoch)) this.#holes.set(epoch, this.#headSeq);
+  }
+
+  /** Where sealing has failed for long, the log holds more than fits into one block. */
+  #closeSealing(builder: BlockBuilder): void {
+    const { bytes, link } = builder.close(this.#lastSealed ?? NO_BLOCK, { compress: false });
+    this.#closed.push({ bytes, lastSeq: this.#headSeq });
+    this.#lastSealed = link;
+    this.#sealing = undefined;
   }
 
   /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */

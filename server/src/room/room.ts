@@ -28,6 +28,7 @@ import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
 import { RoomRecording } from './room-recording.ts';
 import type { RoomStart } from './room-start.ts';
+import type { SealBacklog } from './seal-backlog.ts';
 import { Seat } from './seat.ts';
 import { Seats } from './seats.ts';
 
@@ -42,6 +43,7 @@ export interface RoomEnvironment {
   readonly log: Logger;
   /** Shared by all rooms of the relay. */
   readonly flusher: Flusher;
+  readonly backlog: SealBacklog;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
   /** Something threw that should not have (S4). */
@@ -69,7 +71,7 @@ export class Room {
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
-    const { compression, flusher, onFailure, onFault, options } = environment;
+    const { compression, flusher, onFailure, onFault, options, backlog, log } = environment;
     this.meta = meta;
     this.profile = profile;
     this.epoch = epoch;
@@ -94,7 +96,11 @@ export class Room {
       contexts: seats.current.map(({ context }) => context),
       room: this.recording.describe(),
     });
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
+    const onTrouble = ({ message }: GametapeError) => {
+      log.warn({ room: meta.room, reason: message }, 'sealing fails and is tried again');
+    };
+    const sealing = { compression, opening, backlog, onTrouble };
+    const journal = new RoomJournal({ ...start.journal, ...sealing, meta, epoch, headSeq });
     this.broadcast = new Broadcast({ clock, seats, recent, journaledSeq: headSeq, guard });
     const { broadcast } = this;
     const common = { name: meta.room, clock, seats, recent, headSeq };
