@@ -138,6 +138,20 @@ describe.skipIf(!hasPrlimit)('a relay at its limits', { timeout: LIMIT_MS }, () 
     expect(await unfinished(relay.dataDir)).toEqual([]);
   });
 
+  test('[J5] [J7] while nothing can be sealed, SIGTERM ends the relay in time, and the next one seals', async () => {
+    const relay = await startRelay(await tempDir());
+    setLimit(relay.pid, `--fsize=${600 * 1024}:unlimited`);
+    const talkers = await join2(relay, 'arena');
+    for (const talker of talkers) talker.start(4_000, 5);
+    await untilRed(relay, /sealing a block failed twice.*EFBIG/);
+    for (const talker of talkers) talker.stop();
+    await allStable(talkers);
+    expect(await relay.stop()).toBe(0);
+    await relay.start();
+    await allStable(talkers);
+    await endWhole(relay, talkers);
+  });
+
   test('[J5] [S2] 160 descriptors: peers are refused before the journal lacks one', async () => {
     const relay = await startRelay(await tempDir(), { command: ['prlimit', '--nofile=160:160'] });
     const talkers = await join2(relay, 'arena');
