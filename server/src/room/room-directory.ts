@@ -10,12 +10,12 @@ import {
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
 import { mayPass } from '../patience.ts';
-import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { Finishing, type FinishingOptions } from './finishing.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
+import { RoomOrigins, type RoomOriginsOptions } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
 import { SealBacklog } from './seal-backlog.ts';
@@ -25,16 +25,11 @@ import type { Trouble } from './trouble.ts';
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
 
-/** Each holds the states of a checkpoint until somebody plays there. */
-const MAX_ORIGINS = 64;
-
-export interface RoomDirectoryOptions extends FinishingOptions {
+export interface RoomDirectoryOptions extends FinishingOptions, RoomOriginsOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
   readonly compression: Compression;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
-  readonly origin: (from: string) => Promise<RoomOrigin>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -48,8 +43,7 @@ export class RoomDirectory {
   readonly #rooms = new Map<string, LiveRoom>();
   /** Rooms that have ended and whose recording is not finished yet, by recording id. */
   readonly #finishing = new Map<string, LiveRoom>();
-  /** What the next session of a room starts from, by its name. */
-  readonly #origins = new Map<string, RoomOrigin>();
+  readonly #origins: RoomOrigins;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
   readonly #afterFinish = new Set<Promise<void>>();
@@ -62,6 +56,7 @@ export class RoomDirectory {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
     this.#ends = new Finishing(deps);
+    this.#origins = new RoomOrigins(deps);
     this.#suspended = new SuspendedRooms({
       journalFault: () => deps.journal.failed,
       revive: (suspended) => this.#revive(suspended),
@@ -163,20 +158,8 @@ export class RoomDirectory {
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async startFrom(from: string, room?: string): Promise<string> {
-    const origin = await this.#deps.origin(from);
-    const name = room ?? origin.room;
-    const shown = JSON.stringify(name.slice(0, 80));
-    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
-    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    if (this.#origins.size >= MAX_ORIGINS && !this.#origins.has(name)) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
-      );
-    }
-    this.#origins.set(name, origin);
-    return name;
+  startFrom(from: string, room?: string): Promise<string> {
+    return this.#origins.set(from, room, (name) => this.#rooms.has(name));
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
@@ -218,7 +201,7 @@ export class RoomDirectory {
       this.#ends.finishAgain(start.meta, end);
       return;
     }
-    const live = this.#open({ ...start, startStates: await this.#startStates(start) });
+    const live = this.#open({ ...start, startStates: await this.#origins.startStates(start.meta) });
     await live.room.trySeal();
     if (live.room.failure) throw live.room.failure;
     live.awaitReturns();
@@ -264,21 +247,8 @@ export class RoomDirectory {
     await Promise.allSettled(this.#afterFinish);
   }
 
-  /** A room that comes back still has players to come. */
-  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
-    const { startedFrom } = meta;
-    if (!startedFrom) return new Map();
-    try {
-      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
-    } catch (error) {
-      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
-      this.#deps.log.warn(details, 'what the room started from is gone');
-      return new Map();
-    }
-  }
-
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
-    const origin = this.#origins.get(hello.room);
+    const origin = this.#origins.of(hello.room);
     const profile = origin?.profile ?? profileNamed(hello.profile);
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
@@ -310,7 +280,7 @@ export class RoomDirectory {
     const live: LiveRoom = new LiveRoom(room, options, {
       finish: ({ meta }, end) => this.#ends.finish(meta, end),
       ended: () => {
-        this.#origins.delete(room.name);
+        this.#origins.forget(room.name);
         this.#forget(live);
         this.#finishing.set(room.recordingId, live);
         this.#track(
