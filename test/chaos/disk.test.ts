@@ -36,6 +36,7 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     }
     expect(relay.isRunning).toBe(true);
     expect((await fetch(`${relay.url}/livez`)).status).toBe(200);
+    expect((await fetch(`${relay.url}/v1/rooms/arena`)).status).toBe(503);
     disk.resize(64);
     await untilGreen(relay);
     for (const talker of talkers) talker.say();

@@ -67,7 +67,9 @@ export class RoomDirectory {
     return this.#rooms.values();
   }
 
+  /** @throws GametapeError `JOURNAL_FAILED` for one that cannot be recorded for now */
   room(name: string): LiveRoom | undefined {
+    this.#checkRecorded(name);
     return this.#rooms.get(name);
   }
 
@@ -109,8 +111,7 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
-    const suspended = this.#suspended.find(hello.room);
-    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
+    this.#checkRecorded(hello.room);
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
       const finishing = this.#finishing.get(hello.resume.recordingId);
@@ -118,6 +119,11 @@ export class RoomDirectory {
       if (known) throw sessionIsOver(hello.room);
     }
     return known;
+  }
+
+  #checkRecorded(name: string): void {
+    const suspended = this.#suspended.find(name);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
   }
 
   #checkRoomLeft(): void {
