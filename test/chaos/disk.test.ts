@@ -36,6 +36,7 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     }
     expect(relay.isRunning).toBe(true);
     expect((await fetch(`${relay.url}/livez`)).status).toBe(200);
+    expect((await fetch(`${relay.url}/v1/rooms/arena`)).status).toBe(503);
     disk.resize(64);
     await untilGreen(relay);
     for (const talker of talkers) talker.say();
@@ -136,6 +137,20 @@ describe.skipIf(!hasPrlimit)('a relay at its limits', { timeout: LIMIT_MS }, () 
     await untilGreen(relay);
     await endWhole(relay, talkers);
     expect(await unfinished(relay.dataDir)).toEqual([]);
+  });
+
+  test('[J5] [J7] while nothing can be sealed, SIGTERM ends the relay in time, and the next one seals', async () => {
+    const relay = await startRelay(await tempDir());
+    setLimit(relay.pid, `--fsize=${600 * 1024}:unlimited`);
+    const talkers = await join2(relay, 'arena');
+    for (const talker of talkers) talker.start(4_000, 5);
+    await untilRed(relay, /sealing a block failed twice.*EFBIG/);
+    for (const talker of talkers) talker.stop();
+    await allStable(talkers);
+    expect(await relay.stop()).toBe(0);
+    await relay.start();
+    await allStable(talkers);
+    await endWhole(relay, talkers);
   });
 
   test('[J5] [S2] 160 descriptors: peers are refused before the journal lacks one', async () => {

@@ -143,9 +143,7 @@ describe('a seal that fails', () => {
     const dataDir = await tempDir();
     const hand = await HandRoom.open(dataDir, files);
     const player = hand.join('a', '');
-    files.onCall = (call, _count, path) => {
-      if (call === 'open' && path.endsWith('.lmsp')) throw diskError('EMFILE');
-    };
+    files.onCall = sealsFail('EMFILE');
     const sealing: Promise<void>[] = [];
     for (let round = 1; round <= 4; round++) {
       player.type(`${round}`);
@@ -171,6 +169,27 @@ describe('a seal that fails', () => {
     expect(start.events).toBe(hand.room.recording.events);
   });
 
+  test('[J5] the room is read-only once more waits to be sealed than memory may hold, and says why', async () => {
+    const files = new FailingFiles();
+    const hand = await HandRoom.open(await tempDir(), files);
+    const player = hand.join('a', '');
+    files.onCall = sealsFail('EDQUOT');
+    player.type('x');
+    const sealing = hand.seal();
+    await waitFor('the seal to fail', () => hand.room.output.sealFault);
+    // What other rooms have waiting.
+    hand.backlog.bytes += 64 * 1024 * 1024;
+    player.type('y');
+    await expect(hand.room.output.flushed()).rejects.toSatisfy(isFailure);
+    await expect(sealing).rejects.toSatisfy(isFailure);
+    expect(hand.failures.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/arena: too much waits to be sealed: .*EDQUOT/),
+    ]);
+    // What was accepted before is in the log.
+    expect(player.seat.accepted).toBe(player.pseq - 1);
+    await hand.journal.close();
+  });
+
   test('[J5] of a recovered room: nothing of it is called stable before it is sealed', async () => {
     const dataDir = await tempDir();
     const before = await HandRoom.open(dataDir);
@@ -179,10 +198,7 @@ describe('a seal that fails', () => {
     await before.room.output.flushed();
     await before.journal.close();
     const files = new FailingFiles();
-    let heals = false;
-    files.onCall = (call, _count, path) => {
-      if (!heals && call === 'open' && path.endsWith('.lmsp')) throw diskError('EIO');
-    };
+    files.onCall = sealsFail('EIO');
     const hand = await HandRoom.recover(dataDir, files);
     const sealing = hand.room.output.seal();
     await waitFor('the seal to fail', () => hand.room.output.sealFault);
@@ -191,7 +207,7 @@ describe('a seal that fails', () => {
     const [seat] = hand.room.seats.all;
     expect([seat?.accepted, seat?.stable]).toEqual([player.pseq, 0]);
     const stable = hand.room.output.stable();
-    heals = true;
+    files.onCall = () => {};
     await (await sealing).stable;
     await stable;
     expect(seat?.stable).toBe(player.pseq);
@@ -203,9 +219,7 @@ describe('a seal that fails', () => {
     const dataDir = await tempDir();
     const hand = await HandRoom.open(dataDir, files);
     const player = hand.join('a', '');
-    files.onCall = (call, _count, path) => {
-      if (call === 'open' && path.endsWith('.lmsp')) throw diskError('EIO');
-    };
+    files.onCall = sealsFail('EIO');
     const text = 'x'.repeat(32 * 1024);
     for (let i = 0; i < 40; i++) {
       player.record('said', { text, i });
@@ -227,6 +241,13 @@ describe('a seal that fails', () => {
     expect(await readdir(join(dataDir, 'journal'))).toEqual([`${recordingId(1)}.lmsp`]);
   });
 });
+
+/** Nothing of a room's own file can be opened, not to be written. */
+function sealsFail(code: string): FailingFiles['onCall'] {
+  return (call, _count, path) => {
+    if (call === 'open' && path.endsWith('.lmsp')) throw diskError(code);
+  };
+}
 
 async function openJournal(files: FailingFiles, place?: string, options: { segmentBytes?: number } = {}) {
   const directory = place ?? (await tempDir());

@@ -6,7 +6,7 @@ import {
   NODE_COMPRESSION,
   NODE_FILES,
 } from '@gametape/server';
-import { BodyEncoder, JSON_PROFILE, type State } from '@gametape/shared';
+import { BodyEncoder, type GametapeError, JSON_PROFILE, type State } from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
@@ -74,6 +74,9 @@ class HandPlayer {
 /** A room in a file journal, without sockets, whose time is moved by hand. */
 export class HandRoom {
   readonly clock = new HandClock(0);
+  readonly backlog = new SealBacklog();
+  /** Why it is read-only. */
+  readonly failures: GametapeError[] = [];
   readonly journal: Journal;
   readonly room: Room;
 
@@ -87,8 +90,8 @@ export class HandRoom {
       compression: NODE_COMPRESSION,
       log: SILENT,
       flusher: new Flusher(60_000),
-      backlog: new SealBacklog(),
-      onFailure: fail,
+      backlog: this.backlog,
+      onFailure: (error) => void this.failures.push(error),
       onFault: fail,
     });
   }

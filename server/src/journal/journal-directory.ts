@@ -69,7 +69,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   });
   for (const segment of found) {
     segments.add(segment);
-    const isTornTailExpected = segment === found.at(-1);
+    // The one before the last may not have been synced yet, or may be what a full disk left of it.
+    const isTornTailExpected = found.slice(-2).includes(segment);
     await scanFile(segment.path, 0, { ...options, isTornTailExpected }, (offset, header) => {
       kept.take(segment, offset, header);
     });

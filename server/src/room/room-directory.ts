@@ -65,7 +65,9 @@ export class RoomDirectory {
     return this.#rooms.values();
   }
 
+  /** @throws GametapeError `JOURNAL_FAILED` for one that cannot be recorded for now */
   room(name: string): LiveRoom | undefined {
+    this.#checkRecorded(name);
     return this.#rooms.get(name);
   }
 
@@ -110,8 +112,7 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
-    const suspended = this.#suspended.find(hello.room);
-    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
+    this.#checkRecorded(hello.room);
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
       const finishing = this.#finishing.find(hello.resume.recordingId);
@@ -124,6 +125,11 @@ export class RoomDirectory {
   /** A room that is not here may be wherever this relay's next life is: nobody is told that it is over (J7). */
   #checkStays(name: string): void {
     if (this.#isClosed) throw new GametapeError('ROOM_ELSEWHERE', `room ${name}: this relay stops`);
+  }
+
+  #checkRecorded(name: string): void {
+    const suspended = this.#suspended.find(name);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
   }
 
   #checkRoomLeft(): void {
