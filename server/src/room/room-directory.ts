@@ -173,6 +173,9 @@ export class RoomDirectory {
         }
         const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
         await live.room.output.seal();
+        // The block that was just sealed says how the room stood before what is left out.
+        if (start.producers.some(({ leftOut, context }) => leftOut > context.pseq))
+          await live.room.output.sealStanding();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
       } catch (error) {

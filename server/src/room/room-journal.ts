@@ -112,10 +112,15 @@ export class RoomJournal {
     return this.seal();
   }
 
-  /** Seals everything that was flushed. With `end` it is the recording's last block. */
+  /** Seals everything that was flushed, if there is anything. With `end` it is the recording's last block. */
   seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
     else if (this.#sealing.contentBytes === 0) return this.#sealChain;
+    return this.sealStanding();
+  }
+
+  /** The same when there is nothing: a block that says how the room stands. */
+  sealStanding(): Promise<Sealed> {
     const block = this.#sealing.close(this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
     const { journal, meta, epoch, compression, opening } = this.#options;

@@ -116,6 +116,11 @@ export class RoomOutput {
     return { stable };
   }
 
+  /** Seals how the room stands, although nothing was recorded since: what recovery left out is in no entry (J4). */
+  async sealStanding(): Promise<void> {
+    await this.#options.journal.sealStanding();
+  }
+
   /** Nothing is written or shown any more. */
   stop(): void {
     this.#isStopped = true;
