@@ -139,6 +139,13 @@ export class RoomDirectory {
     return this.#origins.add(from, room, (name) => this.#rooms.has(name));
   }
 
+  /** Whether a session is live that started from `RECORDING#CHECKPOINT`. */
+  hasStartedFrom(from: string): boolean {
+    return [...this.#rooms.values()].some(({ room: { meta } }) => {
+      return meta.startedFrom && `${meta.startedFrom.recordingId}#${meta.startedFrom.checkpoint}` === from;
+    });
+  }
+
   /** The summary of a recording whose room is over, once it is finished. */
   finished(recordingId: string): Promise<SessionSummary | undefined> {
     return this.#finishing.summaryOf(recordingId);
