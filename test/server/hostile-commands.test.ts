@@ -17,14 +17,6 @@ describe('commands that make no sense', () => {
       for (const body of [...bodies, '['.repeat(30_000)]) {
         expect((await post(relay, command, body)).status, `${command} ${body.slice(0, 30)}`).toBe(400);
       }
-      // Nobody reads it to its end: the answer may come, or the connection may be closed while it is still sent.
-      const huge = post(relay, command, `{"name":"${'x'.repeat(200_000)}"}`);
-      expect([413, 'closed']).toContain(
-        await huge.then(
-          ({ status }) => status,
-          () => 'closed',
-        ),
-      );
       expect([404, 405]).toContain((await relay.get(`/v1/rooms/arena/${command}`)).status);
       for (const room of ['nobody', '..%2f..', '%00', 'x'.repeat(300)]) {
         const body = ['rewind', 'checkpoints'].includes(command) ? '{"name":"x"}' : '';
