@@ -70,7 +70,9 @@ export async function startRelay(partial: Partial<RelayOptions> = {}, stopped?: 
   if (stopped?.aborted) directory.drain();
   stopped?.addEventListener('abort', () => directory.drain(), { once: true });
   await directory.recover();
-  if (options.from !== undefined) await directory.startFrom(options.from);
+  const { from } = options;
+  // A session that started there and is back goes on: the relay was killed and started again with the same options.
+  if (from !== undefined && !directory.hasStartedFrom(from)) await directory.startFrom(from);
   // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
   const takingOver = options.redis === undefined ? undefined : setInterval(() => directory.recover(), options.leaseMs);
   const transport = new WsTransport();

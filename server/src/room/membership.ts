@@ -183,6 +183,7 @@ export class Membership {
       this.remove(other, 'superseded');
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
+    if (hello.resume) room.accountForUnknown();
     const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
     room.relayEvents.join(seat, { name: hello.name ?? hello.player }, initial);
     room.relayEvents.startFrom(seat);

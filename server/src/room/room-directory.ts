@@ -174,6 +174,13 @@ export class RoomDirectory {
     return this.#origins.add(from, room, (name) => this.#rooms.has(name));
   }
 
+  /** Whether a session is live that started from `RECORDING#CHECKPOINT`. */
+  hasStartedFrom(from: string): boolean {
+    return [...this.#rooms.values()].some(({ room: { meta } }) => {
+      return meta.startedFrom && `${meta.startedFrom.recordingId}#${meta.startedFrom.checkpoint}` === from;
+    });
+  }
+
   /** The summary of a recording whose room is over, once it is finished. */
   finished(recordingId: string): Promise<SessionSummary | undefined> {
     return this.#finishing.summaryOf(recordingId);
@@ -216,6 +223,8 @@ export class RoomDirectory {
     const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
     const { output } = live.room;
     await output.trySeal();
+    // The block that was just sealed says how the room stood before what is left out.
+    if (start.producers.some(({ leftOut, context }) => leftOut > context.pseq)) await output.trySealStanding();
     if (output.failure) throw output.failure;
     live.awaitReturns();
     log.info({ room, recordingId, events: start.events }, 'room is back');

@@ -152,20 +152,25 @@ export class RoomJournal {
   }
 
   /**
-   * Seals everything that was flushed. With `end` it is the recording's last block. Resolves when that is done, however often
-   * it has to be tried; rejects when the room is stopped, or somewhere else, before.
+   * Seals everything that was flushed, if there is anything. With `end` it is the recording's last block. Resolves when that is
+   * done, however often it has to be tried; rejects when the room is stopped, or somewhere else, before.
    */
   seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
-    if (end || this.#sealing.contentBytes > 0) {
-      const block = this.#sealing.close(this.#previousSealed, { compress: false });
-      this.#previousSealed = block.link;
-      const { meta, epoch, compression, opening } = this.#options;
-      // What came back from an earlier epoch has gone into a block of that epoch.
-      this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
-      openSealed(this.#sealing, meta, opening());
-      this.#sealNext(block.bytes, this.#lastSeq);
-    }
+    if (end || this.#sealing.contentBytes > 0) return this.sealStanding();
+    if (!this.#isGrounded) this.#groundWith(this.#sealChain);
+    return this.#sealChain;
+  }
+
+  /** The same when there is nothing: a block that says how the room stands. */
+  sealStanding(): Promise<Sealed> {
+    const block = this.#sealing.close(this.#previousSealed, { compress: false });
+    this.#previousSealed = block.link;
+    const { meta, epoch, compression, opening } = this.#options;
+    // What came back from an earlier epoch has gone into a block of that epoch.
+    this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
+    openSealed(this.#sealing, meta, opening());
+    this.#sealNext(block.bytes, this.#lastSeq);
     if (!this.#isGrounded) this.#groundWith(this.#sealChain);
     return this.#sealChain;
   }

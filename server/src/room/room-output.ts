@@ -129,6 +129,12 @@ export class RoomOutput {
     await Promise.race([this.seal(), this.#options.journal.inTrouble]);
   }
 
+  /** Seals how the room stands in the same way, although nothing was recorded since: what recovery left out is in no entry (J4). */
+  async trySealStanding(): Promise<void> {
+    const { journal } = this.#options;
+    await Promise.race([journal.sealStanding(), journal.inTrouble]);
+  }
+
   /** Nothing is written or shown any more. */
   stop(): void {
     const { flusher, broadcast, journal, name } = this.#options;

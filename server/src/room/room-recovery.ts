@@ -61,6 +61,8 @@ class Recovery {
   /** Last seq before the first hole of each epoch: what was shown after it is not there any more. */
   readonly #holes = new Map<number, number>();
   readonly #recent = new RecoveredEntries();
+  /** Last number of each producer of whom something is left out, and whose name is lost with its joining. */
+  readonly #unknown = new Map<number, number>();
   #playClock = new PlayClock();
   #end: EndRecord | undefined;
   #headSeq = 0;
@@ -138,6 +140,8 @@ class Recovery {
       playClock: this.#playClock,
       events: this.#events,
       gaps: this.#gaps,
+      // One that was declared after all, later in the log, has a seat.
+      unknown: [...this.#unknown].filter(([index]) => !this.#identity.producers.has(index)).map(([, pseq]) => pseq),
     };
     return { start, end: this.#end, cut: this.#producers.cut };
   }
@@ -232,9 +236,11 @@ class Recovery {
     }
   }
 
-  /** Of a producer that is not even known nothing can be stated. */
   #leaveOut({ producer: index, pseq }: TimelineEntry): void {
-    if (!this.#identity.producers.has(index)) return;
+    if (!this.#identity.producers.has(index)) {
+      this.#unknown.set(index, Math.max(this.#unknown.get(index) ?? 0, pseq));
+      return;
+    }
     const producer = this.#producers.get(index);
     producer.leftOut = Math.max(producer.leftOut, pseq);
   }

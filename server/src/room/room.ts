@@ -68,6 +68,8 @@ export class Room {
   readonly #environment: RoomEnvironment;
   readonly #journal: Journal;
   readonly #limits: RoomLimits;
+  /** Last numbers of producers that are lost with their names, ascending: each may be one that joins again. */
+  readonly #unknown: number[];
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
@@ -114,6 +116,7 @@ export class Room {
     this.admission = new Admission(profile, limits, compression);
     this.seats = seats;
     this.#limits = limits;
+    this.#unknown = [...start.unknown].sort((a, b) => a - b);
   }
 
   get name(): string {
@@ -182,8 +185,19 @@ export class Room {
     this.#skip(seat, lastPseq, reason.slice(0, MAX_REASON).toWellFormed());
   }
 
+  /** A client that was here before, and that the journal knows nothing of, sends again what it had recorded or states it as lost. */
+  accountForUnknown(): void {
+    this.#unknown.shift();
+  }
+
   /** States what recovery left out and nobody has sent again: the room ends without it (J4, W6). */
   stateLeftOut(): void {
+    for (const lastPseq of this.#unknown.splice(0)) {
+      const index = this.seats.all.length;
+      const seat = this.addSeat(`unknown-${index}`, '', 0, undefined);
+      seat.presence = 'gone';
+      seat.leftOut = lastPseq;
+    }
     for (const seat of this.seats.all) {
       if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) continue;
       this.#limits.countGap();
