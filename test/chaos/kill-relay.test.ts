@@ -58,7 +58,7 @@ function expectNothingLost({ figures, problems }: ChaosOutcome): void {
   expect(figures.returns).toBeGreaterThanOrEqual(figures.rounds * 4);
 }
 
-/** A round takes its time under load and the players' backoff: 12 s are never needed. */
+/** A round takes some 4 s, and far more on a machine that does much else: this is for what never ends. */
 function limitOf(rounds: number): number {
-  return 30_000 + rounds * 12_000;
+  return 120_000 + rounds * 30_000;
 }

@@ -6,8 +6,8 @@ import { checkRoom, type VanishedPlayer } from './room-check.ts';
 import { Typist } from './typist.ts';
 
 /** Far more than the SDK's backoff comes to: only what never happens takes so long. */
-export const RETURN_LIMIT_MS = 60_000;
-const END_LIMIT_MS = 60_000;
+export const RETURN_LIMIT_MS = 120_000;
+const END_LIMIT_MS = 120_000;
 
 export interface TypingOptions {
   /** @default 4 */
