@@ -199,6 +199,24 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     },
   );
 
+  test('[J1] what it has forgotten is stable when it has synced it anew, not when it would have been', async () => {
+    const redis = await RedisServer.start({ appendfsync: 'everysec' });
+    let writtenAgainAt = 0;
+    const error = (_details: object, message: string) => {
+      if (message.startsWith('redis has forgotten')) writtenAgainAt = performance.now();
+    };
+    // Two seconds pass until it is noticed: nearly as long as it takes to be stable.
+    const journal = await openRedisJournal(redis.url, { leaseMs: 6_000, log: { ...listener().log, error } });
+    await begin(journal, 1);
+    const { accepted, stable } = journal.append(recordingId(1), plainBlock(1, 1), 1);
+    await accepted;
+    redis.cli('FLUSHALL');
+    await stable;
+    expect(writtenAgainAt).toBeGreaterThan(0);
+    expect(performance.now() - writtenAgainAt).toBeGreaterThan(2_000);
+    expect(outline(await recovered(journal, 1))).toEqual(['1-1']);
+  }, 20_000);
+
   test('[J4] the connection is lost while the room is claimed anew: it is still this relay that has it', async () => {
     const redis = await RedisServer.start();
     const proxy = await TcpProxy.start(redis.port);

@@ -1,3 +1,4 @@
+import type { GametapeError } from '@gametape/shared';
 import type { Pending } from './appended.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
 import type { Argument, RedisConnection } from './redis-connection.ts';
@@ -10,6 +11,7 @@ import {
   readEntries,
   type StreamEntry,
 } from './redis-entries.ts';
+import type { Unstable } from './redis-stability.ts';
 
 /** One entry of the log, until nobody needs it. */
 export interface LogEntry {
@@ -18,11 +20,33 @@ export interface LogEntry {
   readonly lastSeq: number;
   /** Undefined for one that an earlier owner wrote, one that is sealed, and for marks. */
   block: Uint8Array | undefined;
-  /** Undefined for one that an earlier owner wrote. */
-  readonly pending: Pending | undefined;
+  /** Undefined for one that an earlier owner wrote, and once it is stable: there may be many for as long as nothing is sealed. */
+  pending: Pending | undefined;
   isAccepted: boolean;
   /** Sealed, and so is what comes after it; or its recording is finished. */
   isReleased: boolean;
+}
+
+/** An entry that Redis has acknowledged under an id, waiting to be stable. */
+export class AcknowledgedEntry implements Unstable {
+  readonly #entry: LogEntry;
+  readonly #id: EntryId;
+
+  constructor(entry: LogEntry) {
+    this.#entry = entry;
+    this.#id = entry.id;
+  }
+
+  /** One that has been written again since is stable when that is. */
+  stabilize(): void {
+    if (this.#entry.id !== this.#id) return;
+    this.#entry.pending?.stabilize();
+    this.#entry.pending = undefined;
+  }
+
+  reject(error: GametapeError): void {
+    this.#entry.pending?.reject(error);
+  }
 }
 
 export interface RedisLogOptions {
@@ -30,8 +54,8 @@ export interface RedisLogOptions {
   readonly key: string;
   /** An entry was not taken: nothing more is sent until `resend`. */
   readonly onTrouble: (error: unknown) => void;
-  /** Redis has acknowledged it, and all before it. `isStill` tells later whether it has not been written again since. */
-  readonly onAccepted: (pending: Pending, isStill: () => boolean) => void;
+  /** Redis has acknowledged it, and all before it. */
+  readonly onAccepted: (entry: LogEntry, pending: Pending) => void;
 }
 
 /**
@@ -170,7 +194,7 @@ export class RedisLog {
     while (this.unaccepted.length > 0) {
       const sent = this.unaccepted.map((entry) => {
         entry.id = { epoch: this.#epoch, n: ++this.#n };
-        return this.#add(entry);
+        return this.#add(entry).then(() => this.#accept(entry));
       });
       const results = await Promise.allSettled(sent);
       for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -209,7 +233,10 @@ export class RedisLog {
   #send(entry: LogEntry): void {
     this.#underWay++;
     this.#add(entry).then(
-      () => this.#answered(),
+      () => {
+        this.#accept(entry);
+        this.#answered();
+      },
       (error: unknown) => {
         if (!entry.isAccepted && !this.#isHeld) {
           this.#isHeld = true;
@@ -225,11 +252,9 @@ export class RedisLog {
     if (this.#underWay === 0) for (const resolve of this.#waitingForAnswers.splice(0)) resolve();
   }
 
-  #add(entry: LogEntry): Promise<void> {
-    const { recordingId, lastSeq, block, id } = entry;
+  #add({ recordingId, lastSeq, block, id }: LogEntry): Promise<unknown> {
     const fields: Argument[] = block ? blockFields(recordingId, lastSeq, block) : finishedFields(recordingId);
-    const command = this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
-    return command.then(() => this.#accept(entry));
+    return this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
   }
 
   #accept(entry: LogEntry): void {
@@ -240,10 +265,7 @@ export class RedisLog {
     // Acks are cumulative: an entry that got in ahead of another waits for it.
     const end = this.#unsettled.findIndex(({ isAccepted }) => !isAccepted);
     const settled = this.#unsettled.splice(0, end < 0 ? this.#unsettled.length : end);
-    for (const taken of settled) {
-      const { pending, id } = taken;
-      if (pending) this.#options.onAccepted(pending, () => taken.id === id);
-    }
+    for (const taken of settled) if (taken.pending) this.#options.onAccepted(taken, taken.pending);
   }
 }
 

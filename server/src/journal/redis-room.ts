@@ -16,7 +16,7 @@ import {
   readPatiently,
 } from './redis-entries.ts';
 import { faultOf } from './redis-errors.ts';
-import { RedisLog } from './redis-log.ts';
+import { AcknowledgedEntry, RedisLog } from './redis-log.ts';
 import type { Unstable } from './redis-stability.ts';
 
 const FIRST_WAIT_MS = 20;
@@ -69,13 +69,10 @@ export class RedisRoom {
         connection,
         key: keys.log,
         onTrouble: (error) => void this.mended(error).catch(() => undefined),
-        onAccepted: (pending, isStill) => {
+        onAccepted: (entry, pending) => {
           this.#waitingSince = this.log.unacceptedBytes > 0 ? performance.now() : undefined;
           pending.accept();
-          const stabilize = () => {
-            if (isStill()) pending.stabilize();
-          };
-          options.onAccepted({ stabilize, reject: (error) => pending.reject(error) });
+          options.onAccepted(new AcknowledgedEntry(entry));
         },
       },
       epoch,
