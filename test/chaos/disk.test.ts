@@ -53,7 +53,8 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     for (let i = 0; i < 100; i++) for (const talker of talkers) talker.say(20_000);
     await allStable(talkers);
     const ballast = join(disk.path, 'ballast');
-    await fillUp(ballast, 700 * 1024);
+    // Enough for what is still to be sealed, not for the whole of it.
+    await fillUp(ballast, 1_800 * 1024);
     const ended = talkers[0].session.end();
     await untilRed(relay, /finishing it failed.*ENOSPC/, 60_000);
     expect(relay.isRunning).toBe(true);

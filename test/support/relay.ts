@@ -134,6 +134,9 @@ export async function readRecording(bytes: Uint8Array, compression?: Compression
   return { entries, own, states, summary: reader.summary, checkpoints: reader.checkpoints };
 }
 
+/** On a machine that has much else to do. */
+const START_LIMIT_MS = 30_000;
+
 export interface ProcessOptions {
   /** What starts it in its own place, such as `prlimit --nofile=160`. */
   readonly command?: readonly string[];
@@ -207,8 +210,14 @@ export class RelayProcess {
       lines.once('line', resolve);
       child.once('exit', (code) => reject(new Error(`the relay exited with ${code}: ${this.#stderr.slice(-2_000)}`)));
     });
-    const { ws } = JSON.parse(await within('the relay to listen', listening, 10_000)) as { ws: string };
-    this.#port = Number(new URL(ws).port);
+    try {
+      const { ws } = JSON.parse(await within('the relay to listen', listening, START_LIMIT_MS)) as { ws: string };
+      this.#port = Number(new URL(ws).port);
+    } catch (error) {
+      // Nobody else knows of it yet.
+      await this.kill();
+      throw error;
+    }
   }
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {
