@@ -172,6 +172,7 @@ export class RelayProcess {
     around: ProcessOptions = {},
   ): Promise<RelayProcess> {
     const relay = new RelayProcess(dataDir, args, around);
+    onTestFinished(() => relay.kill());
     await relay.start();
     return relay;
   }
@@ -203,7 +204,12 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    await within('the relay to listen', this.launch(), START_LIMIT_MS);
+    try {
+      await within('the relay to listen', this.launch(), START_LIMIT_MS);
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
   }
 
   /** Starts the process. Resolves once it listens, rejects if it ends before that. */
