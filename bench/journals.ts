@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileJournal, type Journal, MemoryJournal, NODE_COMPRESSION, RedisJournal } from '@gametape/server';
+import { FileJournal, type Journal, MemoryJournal, NODE_COMPRESSION } from '@gametape/server';
 import { BlockBuilder, makeRecordingId, NO_BLOCK } from '@gametape/shared';
 import { Redis } from 'ioredis';
 import type { Bench } from './support/bench.ts';
@@ -18,7 +18,6 @@ const BODY = new Uint8Array(14).fill(7);
 /** As many blocks as fit into one flush of all rooms travel together, on both sides. */
 const BATCHES = 400;
 const ROUNDS = 5;
-const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 export const journals: Bench = {
   name: 'journals',
@@ -109,16 +108,7 @@ function fileSide(home: string): Side {
 function redisSide(redis: BenchRedis, appendfsync: string, home: string): Side {
   return {
     name: `redis ${appendfsync}`,
-    open: () =>
-      RedisJournal.open({
-        url: redis.url,
-        compression: NODE_COMPRESSION,
-        log: SILENT,
-        onDamage: () => {},
-        onLost: () => {},
-        relayId: 'bench',
-        spoolDirectory: join(home, 'spool'),
-      }),
+    open: () => redis.journal(home),
     bare: {
       name: 'pipeline of XADD',
       open: async () => {

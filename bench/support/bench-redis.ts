@@ -4,8 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NODE_COMPRESSION, RedisJournal } from '@gametape/server';
 
 const START_MS = 10_000;
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** A redis-server of the bench's own: a free port, a directory, gone when it is closed. */
 export class BenchRedis {
@@ -45,6 +47,19 @@ export class BenchRedis {
 
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** The journal of a relay in it. */
+  journal(home: string): Promise<RedisJournal> {
+    return RedisJournal.open({
+      url: this.url,
+      compression: NODE_COMPRESSION,
+      log: SILENT,
+      onDamage: () => {},
+      onLost: () => {},
+      relayId: 'bench',
+      spoolDirectory: join(home, 'spool'),
+    });
   }
 
   async close(): Promise<void> {

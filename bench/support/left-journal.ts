@@ -1,12 +1,11 @@
 import { cp, mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FileJournal, type Journal, NODE_COMPRESSION, RedisJournal, type RelayOptions } from '@gametape/server';
+import { FileJournal, type Journal, NODE_COMPRESSION, type RelayOptions } from '@gametape/server';
 import { Redis } from 'ioredis';
 import { BenchRedis } from './bench-redis.ts';
 
 /** What such a room writes in ten seconds, after which a segment ends: here, only the room's time passes so fast. */
 const SEGMENT_BYTES = 16 * 1024;
-const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** A journal that its relay has left, as often as somebody wants to start from it. */
 export interface LeftJournal {
@@ -51,17 +50,7 @@ export async function leaveRedis(
   const directory = await mkdtemp(join(home, 'redis-'));
   const redis = await BenchRedis.start('always', directory);
   if (!redis) return undefined;
-  await write(
-    await RedisJournal.open({
-      url: redis.url,
-      compression: NODE_COMPRESSION,
-      log: SILENT,
-      onDamage: () => {},
-      onLost: () => {},
-      relayId: 'bench',
-      spoolDirectory: join(home, 'spool'),
-    }),
-  );
+  await write(await redis.journal(home));
   const client = new Redis(redis.port, '127.0.0.1', { protocol: 2 });
   const bytesOf = (name: string) => client.memory('USAGE', `gt:{${room}}:${name}`, 'SAMPLES', 0);
   const [sealedBytes, logBytes] = [Number(await bytesOf('checkpoints')), Number(await bytesOf('log'))];

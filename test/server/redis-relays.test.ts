@@ -330,16 +330,15 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
 
   test('[J4] the relay restarts: rooms are back at once, with its own lease still running', async () => {
     const redis = await RedisServer.start();
-    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
+    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url, '--lease', '120']);
     onTestFinished(() => relay.kill());
     const session = await connect({ url: relay.wsUrl, room: 'arena', player: 'one', profile: 'json', state: { n: 0 } });
     session.record({ type: 'step', data: {} }, { n: 1 });
     await session.checkpoint('here');
     await relay.kill();
-    const startedAt = performance.now();
     await relay.start();
+    // Long before the lease is over.
     await waitFor('the session to be back', () => isLive(session), RETURN_MS);
-    expect(performance.now() - startedAt).toBeLessThan(8_000);
     await expect(session.checkpoint('here')).rejects.toMatchObject({ code: 'NAME_TAKEN' });
     const summary = await session.end();
     const { states, checkpoints } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
