@@ -52,7 +52,7 @@ export async function runRounds({ rounds, seed, args, node, say = () => {} }: Ch
       await waitFor(`${wanted} players to be back`, () => players.back >= wanted, RETURN_LIMIT_MS);
       const awayMs = Math.round(performance.now() - killedAt);
       say(
-        `round ${round} of ${rounds}: killed after ${lifeMs} ms, ${wanted} back after ${awayMs} ms, ${players.typed} events so far`,
+        `round ${round} of ${rounds}: killed after ${lifeMs} ms, ${wanted} back after ${awayMs} ms, ${players.typed} events, ${players.broken} accepted ones gone so far`,
       );
     }
     const { problems, counts } = await players.endAndCheck(relay, haunted);

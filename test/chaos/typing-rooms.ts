@@ -70,6 +70,11 @@ export class TypingRooms {
     return this.back === this.typists.length;
   }
 
+  /** Accepted events that were gone when their player came back, so far. */
+  get broken(): number {
+    return this.typists.reduce((sum, { witness }) => sum + witness.lostAccepted, 0);
+  }
+
   get areAllLive(): boolean {
     return this.typists.every(({ isLive }) => isLive);
   }

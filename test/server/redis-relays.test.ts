@@ -309,6 +309,22 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(own.map(({ data }) => data.message)).toEqual(['before', 'during']);
   });
 
+  test('[J7] [W9] a relay that stops tells nobody that a session is over whose room is not here', async () => {
+    const redis = await RedisServer.start();
+    const relay = await relayOn(redis);
+    const session = await join(relay.port, 'one');
+    await session.stable();
+    // Without an answer to this one, stopping takes its time.
+    redis.signal('SIGSTOP');
+    session.say('into the void');
+    const stopping = relay.stop();
+    const client = await RawClient.open(relay.wsUrl);
+    client.hello({ room: 'elsewhere', resume: { recordingId: session.recordingId, epoch: 1, seq: 1 } });
+    expect(await client.end()).toMatchObject({ code: CloseCode.MOVED });
+    redis.signal('SIGCONT');
+    await stopping;
+  });
+
   test('[J4] FLUSHALL under load: the room goes on, and what is in memory is in the recording', async () => {
     const redis = await RedisServer.start();
     const relay = await relayOn(redis, { leaseMs: 300 });
