@@ -1,5 +1,6 @@
 import {
   BodyEncoder,
+  ByteWriter,
   type Crc32,
   captureJson,
   type DeltaOp,
@@ -13,6 +14,7 @@ import {
   type Profile,
   type State,
   type TextChange,
+  writeKeyframe,
 } from '@gametape/shared';
 import type { EventInput } from './api.ts';
 
@@ -36,6 +38,14 @@ export class Producer {
 
   get hasPending(): boolean {
     return this.#bodies.hasPending;
+  }
+
+  /** All that decoding the next body needs, as a keyframe record of FORMAT.md: after event `pseq`, at its stamp. */
+  keyframe(pseq: number, stamp: number): Uint8Array {
+    const { vocabulary, state } = this.#bodies;
+    const writer = new ByteWriter(4_096);
+    writeKeyframe(writer, { index: 0, pseq, time: 0, hlc: 0, stamp, vocabulary, state });
+    return writer.take();
   }
 
   /** The state at the start, as of stamp 0. The next body is its keyframe. */
