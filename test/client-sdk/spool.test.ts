@@ -1,7 +1,7 @@
 import { appendFile, cp, readdir, readFile, rename, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type GametapeError, keptTails, type Session } from '@gametape/client-sdk';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { TestRelay } from '../support/relay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { loggedBy, logIn, readLives, SpooledGame } from '../support/spooled-games.ts';
@@ -229,6 +229,30 @@ describe('[W3] a spool', { timeout: 90_000 }, () => {
     expect((await spoolsIn(directory))[0]).toMatch(/^r\.ann\.[0-9a-f]{16}\.\d+\.synced\./);
     expect((await session.end()).complete).toBe(true);
   });
+
+  test.each([-3_600_000, 3_600_000])(
+    '[T5] delivered with a wall clock that was set by %i ms meanwhile: no event is after its arrival or out of order',
+    async (stepMs) => {
+      const relay = await TestRelay.start();
+      const directory = await tempDir();
+      await leaveTail(relay, directory);
+      await relay.restart();
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + stepMs });
+      onTestFinished(() => void vi.useRealTimers());
+      const { session } = await joinRoom(relay.wsUrl, `${directory}/spool`);
+      expect(session.status.spool?.recovered).toBeGreaterThan(20);
+      const { recordingId } = await session.end();
+      vi.useRealTimers();
+      const { entries } = await relay.recording(recordingId);
+      const tail = entries.filter(({ data }) => data.life === 1);
+      expect(tail.map(({ data }) => data.n)).toEqual(tail.map((_, index) => index + 1));
+      const joined = entries.findLast(({ type }) => type === 'player_join');
+      for (const { time } of tail) {
+        expect(time).toBeGreaterThanOrEqual(entries[0]?.time ?? 0);
+        expect(time).toBeLessThanOrEqual(joined?.time ?? 0);
+      }
+    },
+  );
 
   test('on a full disk is given up, and recording goes on', async () => {
     const relay = await TestRelay.start();
