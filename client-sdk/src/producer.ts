@@ -1,6 +1,5 @@
 import {
   BodyEncoder,
-  ByteWriter,
   type Crc32,
   captureJson,
   type DeltaOp,
@@ -11,10 +10,10 @@ import {
   GametapeError,
   isJsonObject,
   type Json,
+  type KeyframeContext,
   type Profile,
   type State,
   type TextChange,
-  writeKeyframe,
 } from '@gametape/shared';
 import type { EventInput } from './api.ts';
 
@@ -40,12 +39,10 @@ export class Producer {
     return this.#bodies.hasPending;
   }
 
-  /** All that decoding the next body needs, as a keyframe record of FORMAT.md: after event `pseq`, at its stamp. */
-  keyframe(pseq: number, stamp: number): Uint8Array {
+  /** All that decoding the next body needs, for a keyframe record of FORMAT.md: good until the next body. */
+  context(pseq: number, stamp: number): KeyframeContext {
     const { vocabulary, state } = this.#bodies;
-    const writer = new ByteWriter(4_096);
-    writeKeyframe(writer, { index: 0, pseq, time: 0, hlc: 0, stamp, vocabulary, state });
-    return writer.take();
+    return { index: 0, pseq, time: 0, hlc: 0, stamp, vocabulary, state };
   }
 
   /** The state at the start, as of stamp 0. The next body is its keyframe. */

@@ -111,7 +111,7 @@ class LiveSession implements Session {
     this.#spool = spooling?.begin({
       head: () => this.#spoolHead(),
       helloState: this.#helloState,
-      keyframe: () => this.#producer.keyframe(this.#outbox.recorded, this.#outbox.lastStamp),
+      context: () => this.#producer.context(this.#outbox.recorded, this.#outbox.lastStamp),
       clock: () => this.#clock(),
       onFailure: (error) => this.#emitter.emit('error', error),
     });

@@ -1,4 +1,13 @@
-import { ByteReader, type Crc32, isGametapeError, ProducerContext, profileNamed, readKeyframe } from '@gametape/shared';
+import {
+  ByteReader,
+  type Crc32,
+  decodeUpMessage,
+  type EventsUp,
+  isGametapeError,
+  ProducerContext,
+  profileNamed,
+  readKeyframe,
+} from '@gametape/shared';
 import type { KeptTail, KeptTailsOptions, TailEvent } from '../api.ts';
 import type { Platform } from '../platform/platform.ts';
 import { inTime, openStore } from './open-store.ts';
@@ -53,20 +62,23 @@ function* eventsOf({ messages, starts, stable }: SpoolContent, crc32: Crc32): Ge
   for (const [at, spooled] of messages.entries()) {
     const start = starts.findLast((one) => one.at === at)?.start;
     if (start) context = contextAt(start, crc32);
-    if (spooled.message.kind === 'gap') context?.skipTo(spooled.lastPseq);
-    else for (const event of decoded(spooled, context, crc32)) if (event.number > stable) yield event;
+    const message = decodeUpMessage(spooled.bytes);
+    if (message.kind === 'gap') context?.skipTo(message.lastPseq);
+    if (message.kind !== 'events-up') continue;
+    for (const event of decoded(spooled, message, context, crc32)) if (event.number > stable) yield event;
   }
 }
 
 function* decoded(
-  { message, firstPseq, stamps, clock, wallMs }: SpooledMessage,
+  { stamps, clock, wallMs }: SpooledMessage,
+  { firstPseq, events }: EventsUp,
   context: ProducerContext | undefined,
   crc32: Crc32,
 ): Generator<TailEvent> {
-  if (message.kind !== 'events-up') return;
-  for (const [index, { body }] of message.events.entries()) {
+  let stamp = stamps[0] ?? 0;
+  for (const [index, { stampDelta, body }] of events.entries()) {
     const number = firstPseq + index;
-    const stamp = stamps[index + 1] as number;
+    stamp += stampDelta;
     const time = new Date(wallMs - (clock - stamp) / 1_000);
     const event = context && readBody(context, body, stamp, crc32);
     const state = () => context?.state.toJson() ?? {};

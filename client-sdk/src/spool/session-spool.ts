@@ -1,4 +1,4 @@
-import { type Crc32, GametapeError } from '@gametape/shared';
+import { ByteWriter, type Crc32, GametapeError, type KeyframeContext, writeKeyframe } from '@gametape/shared';
 import type { QueuedMessage } from '../send-queue.ts';
 import type { Spool } from './spool.ts';
 import { type SpoolHead, SpoolRecords } from './spool-records.ts';
@@ -10,8 +10,8 @@ const SEGMENT_BYTES = 256 * 1024;
 export interface SpoolSource {
   readonly head: () => SpoolHead;
   readonly helloState: Uint8Array;
-  /** The producer's context now, as a keyframe record: all that was recorded is in messages. */
-  readonly keyframe: () => Uint8Array;
+  /** The producer's context now: all that was recorded is in messages. */
+  readonly context: () => KeyframeContext;
   /** The producer's clock in whole microseconds. */
   readonly clock: () => number;
   readonly onFailure: (error: GametapeError) => void;
@@ -80,7 +80,11 @@ export class SessionSpool {
 
   /** What is recorded from now on does not go on from what was recorded before: a segment begins with all that it goes on from. */
   restart(): void {
-    if (this.#isKept) this.#begin(this.#source.keyframe());
+    if (!this.#isKept) return;
+    // Written here: who has no spool need not load what writes it.
+    const keyframe = new ByteWriter(4_096);
+    writeKeyframe(keyframe, this.#source.context());
+    this.#begin(keyframe.take());
   }
 
   release(stable: number): void {

@@ -1,12 +1,4 @@
-import {
-  ByteReader,
-  ByteWriter,
-  type Crc32,
-  decodeUpMessage,
-  type EventsUp,
-  type Gap,
-  isGametapeError,
-} from '@gametape/shared';
+import { ByteReader, ByteWriter, type Crc32, isGametapeError } from '@gametape/shared';
 import type { QueuedMessage } from '../send-queue.ts';
 import type { SpoolSegment } from './spool.ts';
 
@@ -41,9 +33,8 @@ export interface SpoolStart {
   readonly keyframe: Uint8Array;
 }
 
-/** A message of the outbox, with the producer's clock and the wall clock at the time. */
+/** A message of the outbox, with the producer's clock and the wall clock at the time. Of its stamps only the first is here. */
 export interface SpooledMessage extends QueuedMessage {
-  readonly message: EventsUp | Gap;
   /** Microseconds of the producer's clock, and milliseconds of the wall clock at the same moment. */
   readonly clock: number;
   readonly wallMs: number;
@@ -94,13 +85,20 @@ export class SpoolRecords {
     this.#end();
   }
 
-  message({ bytes, stamps }: QueuedMessage, clock: number, wallMs: number, isSettled: boolean): void {
+  message(
+    { bytes, firstPseq, lastPseq, stamps }: QueuedMessage,
+    clock: number,
+    wallMs: number,
+    isSettled: boolean,
+  ): void {
     const payload = this.#payload;
     payload.byte(Type.Message);
     payload.byte(isSettled ? 1 : 0);
     payload.varint(clock);
     payload.varint(wallMs);
     payload.varint(stamps[0] ?? 0);
+    payload.varint(firstPseq);
+    payload.varint(lastPseq);
     payload.raw(bytes);
     this.#end();
   }
@@ -223,10 +221,9 @@ class SpoolReading {
         return;
       case Type.Message: {
         const isSettled = reader.byte() === 1;
-        const clock = reader.varint();
-        const wallMs = reader.varint();
-        const before = reader.varint();
-        this.#add(payload.slice(reader.position), { clock, wallMs, before });
+        const times = { clock: reader.varint(), wallMs: reader.varint(), stamps: [reader.varint()] };
+        const pseqs = { firstPseq: reader.varint(), lastPseq: reader.varint() };
+        this.#add({ ...times, ...pseqs, bytes: payload.slice(reader.position), queuedAt: 0 });
         this.#isSettled = isSettled;
         return;
       }
@@ -257,18 +254,10 @@ class SpoolReading {
     this.#starts.push({ at: this.#messages.length, start: { head, helloState, keyframe } });
   }
 
-  #add(bytes: Uint8Array, { clock, wallMs, before }: { clock: number; wallMs: number; before: number }): void {
-    const message = decodeUpMessage(bytes);
-    if (message.kind !== 'events-up' && message.kind !== 'gap') return;
-    const stamps = [before];
-    if (message.kind === 'events-up') {
-      for (const { stampDelta } of message.events) stamps.push((stamps.at(-1) as number) + stampDelta);
-    }
-    const { firstPseq } = message;
-    const lastPseq = message.kind === 'gap' ? message.lastPseq : firstPseq + message.events.length - 1;
+  #add(message: SpooledMessage): void {
     // What a gap stands for has been given up.
-    while ((this.#messages.at(-1)?.lastPseq ?? 0) >= firstPseq) this.#messages.pop();
+    while ((this.#messages.at(-1)?.lastPseq ?? 0) >= message.firstPseq) this.#messages.pop();
     for (const start of this.#starts) start.at = Math.min(start.at, this.#messages.length);
-    this.#messages.push({ message, bytes, firstPseq, lastPseq, stamps, clock, wallMs, queuedAt: 0 });
+    this.#messages.push(message);
   }
 }
