@@ -14,8 +14,6 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** What becomes of the spool in one session. */
 export interface Spooling {
-  /** Name of the instance that its spool was created for; undefined when there is none. */
-  readonly instance: string;
   /** Events of earlier instances that are in the recording now, and tails that are kept because they never can be. */
   readonly recovered: number;
   readonly kept: number;
@@ -37,19 +35,19 @@ export async function openSpooling(platform: Platform, options: ConnectOptions, 
 }
 
 class SpoolingSession implements Spooling {
-  readonly instance: string;
   readonly errors: GametapeError[] = [];
   recovered = 0;
   kept = 0;
   readonly #platform: Platform;
   readonly #options: ConnectOptions;
+  readonly #instance: string;
   #store: SpoolStore | undefined;
   #spool: Spool | undefined;
 
   constructor(platform: Platform, options: ConnectOptions, instance: string) {
     this.#platform = platform;
     this.#options = options;
-    this.instance = instance;
+    this.#instance = instance;
   }
 
   async open(): Promise<this> {
@@ -59,7 +57,7 @@ class SpoolingSession implements Spooling {
         this.#store = await openStore(this.#platform, this.#options.spool);
         for (const spool of await this.#discardOld(this.#store)) await this.#recover(spool);
         this.#spool = await inTime(
-          this.#store.create({ room, player, instance: this.instance, createdMs: Date.now() }),
+          this.#store.create({ room, player, instance: this.#instance, createdMs: Date.now() }),
         );
       });
     } catch (error) {
@@ -74,9 +72,13 @@ class SpoolingSession implements Spooling {
   }
 
   async end(spool: SessionSpool | undefined, isDone: boolean): Promise<void> {
-    await spool?.end(isDone);
-    if (!spool) await this.#spool?.remove();
-    await this.#store?.close();
+    try {
+      // A session that is over does not wait for a store that does not answer.
+      if (spool) await inTime(spool.end(isDone));
+      else if (this.#spool) await inTime(this.#spool.remove());
+    } finally {
+      if (this.#store) await inTime(this.#store.close());
+    }
   }
 
   /** What the store does wrong costs the spool and not the session. */
