@@ -191,7 +191,8 @@ export class Outbox {
     if (!dropped) return;
     const { firstPseq, lastPseq, stamp } = dropped;
     const bytes = encodeMessage({ kind: 'gap', firstPseq, lastPseq, reason });
-    this.#enqueue({ bytes, firstPseq, lastPseq, stamps: [stamp], queuedAt: this.#options.now() }, false);
+    this.#queue.add({ bytes, firstPseq, lastPseq, stamps: [stamp], queuedAt: this.#options.now() });
+    this.#options.spool?.startOver(this.#queue.held);
     // The next stamp is relative to the last one that the relay knows.
     this.#lastStamp = stamp;
     const lost = lastPseq - pseq;
@@ -219,16 +220,12 @@ export class Outbox {
     this.#shown = seq;
     const queuedAt = this.#options.now();
     const message = { bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt };
-    this.#enqueue(message, isSettled);
+    this.#queue.add(message);
+    this.#options.spool?.add(message, isSettled);
     this.#batch = [];
     this.#batchBytes = 0;
     // What was sent may have arrived, and is kept: the relay will say.
     const isOverfull = this.#queue.isOverfull(queuedAt, this.#sent);
     if (isOverfull) this.giveUp(this.#sent, 'the connection was away for too long');
-  }
-
-  #enqueue(message: QueuedMessage, isSettled: boolean): void {
-    this.#queue.add(message);
-    this.#options.spool?.add(message, isSettled);
   }
 }

@@ -87,6 +87,15 @@ export class SessionSpool {
     this.#begin(keyframe.take());
   }
 
+  /** Something has been given up: these messages are all that is held, and what is not among them need not take up room. */
+  startOver(messages: readonly QueuedMessage[]): void {
+    if (!this.#isKept) return;
+    this.#begin(new Uint8Array(0));
+    for (const message of messages) this.add(message, false);
+    this.#segments = this.#segments.slice(-1);
+    this.#spool.dropBefore(this.#nextSegment - 1);
+  }
+
   release(stable: number): void {
     if (stable <= this.#stable || this.#segments.length === 0) return;
     this.#stable = stable;
