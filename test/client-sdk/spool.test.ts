@@ -39,7 +39,9 @@ async function leaveTail(relay: TestRelay, directory: string, events = 30): Prom
   const game = SpooledGame.start({ ...options, life: 1, log: logIn(directory, 'ann') });
   const { joined = '' } = await game.joined();
   await relay.stop();
-  await waitFor('a tail', () => (loggedBy(logIn(directory, 'ann')).get(1) ?? 0) >= events, 20_000);
+  const logged = () => loggedBy(logIn(directory, 'ann')).get(1) ?? 0;
+  const before = logged();
+  await waitFor('a tail', () => logged() >= before + events, 20_000);
   await game.kill();
   return joined;
 }
