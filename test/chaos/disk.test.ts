@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -52,6 +52,8 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     const talkers = await join2(relay, 'arena');
     for (let i = 0; i < 225; i++) for (const talker of talkers) talker.say(20_000);
     await allStable(talkers);
+    const sealed = join(disk.path, 'journal', `${talkers[0].session.recordingId}.lmsp`);
+    await waitFor('nearly all of it to be sealed', async () => (await stat(sealed)).size > 8_600_000, 30_000);
     const ballast = join(disk.path, 'ballast');
     // Enough for what is still to be sealed; for 6 MB of recording not even with what the log lets go of then.
     await fillUp(ballast, 2 * 1024 * 1024);
