@@ -12,7 +12,6 @@ import {
   writeRecord,
 } from '@gametape/shared';
 import type { RelayOptions } from '../options.ts';
-import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import type { Peer } from '../transport/transport.ts';
 import { Receiver } from './receiver.ts';
 import type { Room } from './room.ts';
@@ -81,7 +80,7 @@ export class Membership {
     seat.receiver = receiver;
     old?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the same session has connected again');
     if (known) {
-      known.estimate = new ClockEstimate(room.clock.now(), hello.clock);
+      known.estimate.greet(room.clock.now(), hello.clock, hello.tick);
       // The demand for a keyframe may have been lost with the old socket: what does not fit will make it again.
       known.awaitsGap = false;
     }
@@ -173,7 +172,8 @@ export class Membership {
       this.remove(other, 'superseded');
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
-    const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
+    const seat = room.addSeat(hello.player, hello.instance, hello.name);
+    seat.estimate.greet(room.clock.now(), hello.clock, hello.tick);
     room.join(seat, { name: hello.name ?? hello.player }, initial);
     room.startFrom(seat);
     return seat;
@@ -219,6 +219,7 @@ export class Membership {
       createdAt: room.meta.createdAt,
       silenceMs: this.#options.silenceMs,
       durability: room.durability,
+      takesJumps: true,
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),

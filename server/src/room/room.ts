@@ -25,7 +25,8 @@ import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { isLater, type Key, ORIGIN, Timeline } from '../timeline/timeline.ts';
+import { isLater, type Key, ORIGIN } from '../timeline/key.ts';
+import { Timeline } from '../timeline/timeline.ts';
 import { statesAtCheckpoint } from './checkpoint-states.ts';
 import { checkBody } from './event-check.ts';
 import type { Flusher } from './flusher.ts';
@@ -209,10 +210,10 @@ export class Room {
   }
 
   /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `join`. @throws GametapeError `ROOM_FULL` */
-  addSeat(player: string, instance: string, clock: number, name: string | undefined): Seat {
+  addSeat(player: string, instance: string, name: string | undefined): Seat {
     this.#limits.checkProducers(this.seats.length);
     const context = new ProducerContext(this.profile, { index: this.seats.length, player, instance });
-    const seat = new Seat(context, new ClockEstimate(this.clock.now(), clock), name);
+    const seat = new Seat(context, new ClockEstimate(this.epoch), name);
     this.seats.push(seat);
     this.#output.addProducer(context);
     return seat;
@@ -341,7 +342,7 @@ export class Room {
 
   /** A seat as it comes back: nobody is connected, who was may return. What it had accepted is stable once sealed. */
   #restoreSeat({ context, hasJoined, isPresent, firstSeq, expected, ...standing }: RestoredProducer): void {
-    const seat = new Seat(context, new ClockEstimate(this.clock.now(), this.clock.now()), undefined);
+    const seat = new Seat(context, new ClockEstimate(this.epoch), undefined);
     seat.presence = isPresent ? 'away' : 'gone';
     seat.hasJoined = hasJoined;
     seat.accepted = context.pseq;
@@ -403,7 +404,8 @@ export class Room {
     if (decoded.change) seat.needsKeyframe = false;
     const { lastKey, estimate, shown } = seat;
     // Field by field: a spread here costs more than all the rest of placing an event.
-    const { time, hlc } = this.#timeline.place({ previous: lastKey, estimate, stamp, arrival, shown });
+    const wentBackUs = Math.max(0, -stampDelta);
+    const { time, hlc } = this.#timeline.place({ previous: lastKey, estimate, pseq, stamp, wentBackUs, arrival, shown });
     const entry = { seq: ++this.#headSeq, producer: context.index, pseq, time, hlc, stamp, body };
     seat.lastKey = entry;
     seat.received++;

@@ -1,6 +1,6 @@
 import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
 import type { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { type Key, ORIGIN } from '../timeline/timeline.ts';
+import { type Key, ORIGIN } from '../timeline/key.ts';
 import type { Receiver } from './receiver.ts';
 import { withoutChange } from './room-events.ts';
 
@@ -24,7 +24,7 @@ export class Seat {
   /** Its first PLAYER_JOIN, which carries its state at the start, is recorded. */
   hasJoined = false;
   receiver: Receiver | undefined;
-  estimate: ClockEstimate;
+  readonly estimate: ClockEstimate;
   /** Key of the producer's own last event: what the relay says about it does not hold later events back (T6). */
   lastKey: Key = ORIGIN;
   /** Seq of its first entry. */

@@ -1,4 +1,5 @@
 import {
+  type Acks,
   ChunkAssembler,
   CloseCode,
   decodeUpMessage,
@@ -13,11 +14,16 @@ import {
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
-import type { Receiver } from '../room/receiver.ts';
+import { NO_ACKS, type Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
 import type { Peer, PeerReceiver } from '../transport/transport.ts';
+import { HeldMessages } from './held-messages.ts';
+import { LoopLag } from './loop-lag.ts';
 import { NO_PROBE, Probes } from './probes.ts';
+
+/** An answer that may have waited longer than this for the relay says little about the network. */
+const MOST_LAG_MS = 5;
 
 /**
  * What a session is; a field exists only in the state that has it.
@@ -45,11 +51,15 @@ export class Session implements PeerReceiver {
   readonly #chunks = new ChunkAssembler();
   readonly #handshakeTimer: NodeJS.Timeout;
   readonly #probes = new Probes();
+  readonly #lag = new LoopLag();
+  readonly #held = new HeldMessages((messages) => this.#handleHeld(messages));
   #state: SessionState = { kind: 'awaiting-hello' };
   /** The room that it has turned to, in whatever state it is. */
   #live: LiveRoom | undefined;
   #heardAt = performance.now();
   #probeTimer: NodeJS.Timeout | undefined;
+  /** Which of its player's clocks is probed. */
+  #clockEpoch = 0;
 
   constructor(peer: Peer, deps: SessionOptions) {
     this.#peer = peer;
@@ -67,7 +77,7 @@ export class Session implements PeerReceiver {
   receive(bytes: Uint8Array): void {
     this.#heardAt = performance.now();
     try {
-      this.#handle(decodeUpMessage(bytes));
+      this.#handle(decodeUpMessage(bytes), bytes.length);
     } catch (error) {
       this.#refuse(error);
     }
@@ -78,28 +88,45 @@ export class Session implements PeerReceiver {
     this.#state = { kind: 'closed' };
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
+    this.#lag.stop();
+    this.#held.drop();
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
   }
 
-  /** Heartbeat, clock probe and acks in one (W10); a peer that has long been silent is dropped. */
+  /** Heartbeat with acks (W10); a peer that has long been silent is dropped. */
   beat(now: number): void {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
     if (now - this.#heardAt > this.#deps.options.silenceMs) {
       this.#peer.close(CloseCode.SILENT, `TIMED_OUT: nothing heard for ${this.#deps.options.silenceMs} ms`);
       return;
     }
-    this.#probe();
+    const { seat = NO_ACKS } = this.#state.kind === 'playing' ? this.#state : {};
+    this.#peer.send(this.#ping(NO_PROBE, seat));
   }
 
-  #handle(message: UpMessage): void {
+  #handle(message: UpMessage, bytes: number): void {
     if (message.kind === 'chunk') {
       const whole = this.#chunks.add(message);
-      if (whole) this.#handleWhole(decodeUpMessage(whole));
+      if (whole) this.#takeInTurn(decodeUpMessage(whole), whole.length);
       return;
     }
-    this.#handleWhole(message);
+    this.#takeInTurn(message, bytes);
+  }
+
+  #takeInTurn(message: UpMessage, bytes: number): void {
+    const isAboutClock = message.kind === 'pong' || message.kind === 'clock-jump';
+    if (this.#held.isHolding && !isAboutClock) this.#held.add(message, bytes);
+    else this.#handleWhole(message);
+  }
+
+  #handleHeld(messages: readonly UpMessage[]): void {
+    try {
+      for (const message of messages) this.#handleWhole(message);
+    } catch (error) {
+      this.#refuse(error);
+    }
   }
 
   #handleWhole(message: UpMessage): void {
@@ -116,7 +143,7 @@ export class Session implements PeerReceiver {
         this.#handlePlaying(message, state.live, state.seat);
         return;
       case 'watching':
-        if (message.kind === 'pong') return;
+        if (message.kind === 'pong' || message.kind === 'clock-jump') return;
         throw new GametapeError('NOT_ALLOWED', `a spectator may not send ${message.kind}`);
       case 'joining':
         throw new GametapeError('BAD_MESSAGE', `${message.kind} before the welcome`);
@@ -128,12 +155,17 @@ export class Session implements PeerReceiver {
     switch (message.kind) {
       case 'events-up':
         live.room.accept(seat, message);
+        this.#followClock(live, seat);
         return;
       case 'gap':
         live.room.acceptGap(seat, message);
         return;
       case 'pong':
         this.#takePong(message, live, seat);
+        return;
+      case 'clock-jump':
+        seat.estimate.report({ pseq: message.pseq, jumpUs: message.jump, clock: message.clock }, live.room.clock.now());
+        this.#startProbing(live, seat, true);
         return;
       case 'leave':
         this.#run(live.leave(seat, message.lastPseq));
@@ -193,9 +225,11 @@ export class Session implements PeerReceiver {
     } else {
       const seat = await live.addPlayer(hello, this.#peer);
       if (this.#isClosed) live.lose(seat, this.#peer);
-      else this.#state = { kind: 'playing', live, seat };
+      else {
+        this.#state = { kind: 'playing', live, seat };
+        this.#startProbing(live, seat, hello.resume !== undefined);
+      }
     }
-    if (!this.#isClosed) this.#probe();
   }
 
   /** Whoever asks for the end of a session that is over gets it. */
@@ -208,24 +242,51 @@ export class Session implements PeerReceiver {
     return this.#state.kind === 'closed';
   }
 
+  /** A clock that was found to be another one is probed like that of who has just come. */
+  #followClock(live: LiveRoom, seat: Seat): void {
+    if (seat.estimate.clockEpoch !== this.#clockEpoch) this.#startProbing(live, seat, false);
+  }
+
+  #startProbing(live: LiveRoom, seat: Seat, holds: boolean): void {
+    this.#clockEpoch = seat.estimate.clockEpoch;
+    this.#probes.begin(live.room.clock.now(), seat.context.index);
+    if (holds) this.#held.hold();
+    this.#probe();
+  }
+
+  /** Sends the next clock probe if it is due, and sees to it that there will be another (T2). */
   #probe(): void {
     clearTimeout(this.#probeTimer);
-    if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
-    const { accepted = 0, stable = 0 } = this.#state.kind === 'playing' ? this.#state.seat : {};
-    // A probe that waits behind other bytes would measure them, not the network: then it only asks for a sign of life.
-    const isProbe = this.#peer.bufferedBytes === 0 || this.#probes.isNew;
-    const id = isProbe ? this.#probes.next(this.#state.live.room.clock.now()) : NO_PROBE;
-    this.#peer.send(encodeMessage({ kind: 'ping', id, acks: { accepted, stable } }));
+    const state = this.#state;
+    if (state.kind !== 'playing') return;
+    const { clock } = state.live.room;
+    const id = this.#probes.next(clock.now());
+    // A probe that waits behind other bytes would measure them, not the network.
+    if (id !== undefined && this.#peer.bufferedBytes > 0) this.#probes.postpone(clock.now());
+    else if (id !== undefined) {
+      const bytes = this.#ping(id, state.seat);
+      this.#probes.sent(id, clock.now());
+      this.#peer.send(bytes);
+      this.#lag.start();
+    }
+    const waitMs = (this.#probes.dueAt - clock.now()) / 1_000;
+    this.#probeTimer = setTimeout(() => this.#probe(), Math.max(1, waitMs));
+  }
+
+  #ping(id: number, { accepted, stable }: Acks): Uint8Array {
+    return encodeMessage({ kind: 'ping', id, acks: { accepted, stable } });
   }
 
   #takePong(pong: Extract<UpMessage, { kind: 'pong' }>, live: LiveRoom, seat: Seat): void {
     const sentAt = this.#probes.answer(pong.id);
     if (sentAt === undefined) return;
     const { received: clientReceived, sent: clientSent } = pong;
-    seat.estimate.add({ sentAt, answeredAt: live.room.clock.now(), clientReceived, clientSent });
-    // A burst at the start, so that the first events find a good estimate.
-    const waitMs = this.#probes.burstWaitMs;
-    if (waitMs !== undefined) this.#probeTimer = setTimeout(() => this.#probe(), waitMs);
+    const answeredAt = live.room.clock.at(this.#heardAt);
+    const isDelayed = this.#lag.stop() > MOST_LAG_MS;
+    seat.estimate.add({ sentAt, answeredAt, clientReceived, clientSent, isDelayed });
+    if (this.#probes.hasEnough && this.#held.isHolding) this.#held.release();
+    this.#followClock(live, seat);
+    this.#probe();
   }
 
   #run(work: Promise<void>): void {
