@@ -87,6 +87,7 @@ export {
 export {
   type CheckpointRecord,
   type ClockRecord,
+  type ClockSummary,
   type EndRecord,
   type GapRecord,
   type PlayerSummary,

@@ -1,4 +1,4 @@
-import { encodeMessage } from '@gametape/shared';
+import { type ClockMapRecord, encodeMessage } from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import { NO_ACKS, type Receiver } from './receiver.ts';
@@ -57,6 +57,13 @@ export class Broadcast {
         guard(() => this.fanOut());
       }, RETRY_MS);
     }
+  }
+
+  /** Tells whoever wants to know it how exact a producer's times are from now on (T2). */
+  showClock({ producer, errorUs }: Pick<ClockMapRecord, 'producer' | 'errorUs'>): void {
+    const bytes = encodeMessage({ kind: 'clocks', errors: [[producer, errorUs]] });
+    for (const { receiver } of this.#options.seats.all) if (receiver?.knowsClocks) receiver.sendBytes(bytes);
+    for (const receiver of this.spectators) if (receiver.knowsClocks) receiver.sendBytes(bytes);
   }
 
   /** Sends every player its acks soon, unless what it is shown meanwhile carries them (W3). */

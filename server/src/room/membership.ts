@@ -89,7 +89,7 @@ export class Membership {
       known.presence = 'present';
     }
     try {
-      await this.#welcome(receiver, seat, hello.resume);
+      await this.#welcome(receiver, seat, hello);
     } catch (error) {
       this.lose(seat, peer);
       throw error;
@@ -109,7 +109,7 @@ export class Membership {
     const receiver = new Receiver(peer, -1);
     room.broadcast.spectators.add(receiver);
     try {
-      await this.#welcome(receiver, undefined, hello.resume);
+      await this.#welcome(receiver, undefined, hello);
     } catch (error) {
       room.broadcast.spectators.delete(receiver);
       throw error;
@@ -190,7 +190,7 @@ export class Membership {
   }
 
   /** W5: takes the position, then the snapshot at it, then lets come what came after. */
-  async #welcome(receiver: Receiver, seat: Seat | undefined, resume: Position | undefined): Promise<void> {
+  async #welcome(receiver: Receiver, seat: Seat | undefined, { resume, tick }: Hello): Promise<void> {
     const room = this.#room;
     const position = room.recording.headSeq;
     const resumption = this.#resumption(resume);
@@ -229,6 +229,8 @@ export class Membership {
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
     receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
     receiver.isReady = true;
+    receiver.knowsClocks = tick !== undefined;
+    if (receiver.knowsClocks) receiver.send({ kind: 'clocks', errors: this.#clockErrors() });
     room.broadcast.fanOut();
   }
 
@@ -240,6 +242,10 @@ export class Membership {
   /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
   #announcedAt(seq: number): number {
     return this.#room.seats.all.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
+  }
+
+  #clockErrors(): [producer: number, errorUs: number | null][] {
+    return this.#room.seats.current.map(({ context, estimate }) => [context.index, estimate.errorUs]);
   }
 
   #snapshot(leftOut: number): Uint8Array {

@@ -22,6 +22,8 @@ export class Receiver {
   /** The acks it was last sent, and when (milliseconds of performance.now()). */
   acks = NO_ACKS;
   ackedAt = 0;
+  /** It wants to be told how exact the clocks of the room are. Not before its welcome. */
+  knowsClocks = false;
   /** False until its welcome and snapshot are sent. */
   isReady = false;
   #lowest = 0;

@@ -231,8 +231,18 @@ export class Room {
     seat.received++;
     seat.rememberBody(pseq, this.#environment.compression.crc32(sent));
     context.follow(entry);
+    const change = estimate.takeChange(context.index);
+    if (change) this.output.addClockMap(change);
     recording.append(entry, seat, arrival, decoded.event);
     return true;
+  }
+
+  /** Records what has been counted of everybody's clocks since their maps changed last: the room ends (T5). */
+  recordClockCounts(): void {
+    for (const { estimate, context } of this.seats.all) {
+      const counts = estimate.takeCounts(context.index);
+      if (counts) this.output.addClockMap(counts);
+    }
   }
 
   #askForKeyframe(seat: Seat, pseq: number, reason: string): false {

@@ -1,4 +1,4 @@
-const TICK_MS = 5;
+const TICK_MS = 10;
 /** An answer that takes longer is of no use: nobody needs to know what of that was our own doing. */
 const LONGEST_MS = 500;
 

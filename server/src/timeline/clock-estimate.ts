@@ -49,6 +49,8 @@ export class ClockEstimate {
   /** Alarms, each counting less the longer ago it was. */
   #strikes = 0;
   #struckAt = 0;
+  /** How much of what was counted is recorded. */
+  #told = 0;
   readonly #counts = { ahead: 0, early: 0, backwards: 0, alarms: 0 };
 
   /** @param epoch of the room's journal: every one starts all maps anew */
@@ -158,8 +160,18 @@ export class ClockEstimate {
 
   /** The map that the event placed last is the first of; undefined where it is the same as before. */
   takeChange(producer: number): ClockMapRecord | undefined {
+    return this.#era.takeNews() ? this.#describe(producer) : undefined;
+  }
+
+  /** The same map again, where something has been counted since the last change that was taken: for the end. */
+  takeCounts(producer: number): ClockMapRecord | undefined {
+    return total(this.#counts) > this.#told ? this.#describe(producer) : undefined;
+  }
+
+  #describe(producer: number): ClockMapRecord | undefined {
     const era = this.#era;
-    if (!era.takeNews() || !era.line) return undefined;
+    if (!era.line) return undefined;
+    this.#told = total(this.#counts);
     const { line, errorUs, typicalUs, clockEpoch } = era;
     return { producer, pseq: this.#pseq, epoch: this.#epoch, clockEpoch, ...line, errorUs, typicalUs, ...this.#counts };
   }
@@ -214,4 +226,8 @@ export class ClockEstimate {
   #alarmNow(now: number): void {
     this.#alarm(Math.max(this.#pseq + 1, this.#now.fromPseq), now);
   }
+}
+
+function total({ ahead, early, backwards, alarms }: ClockCounts): number {
+  return ahead + early + backwards + alarms;
 }

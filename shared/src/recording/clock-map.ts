@@ -27,17 +27,27 @@ export interface ClockMapRecord extends ClockLine, ClockCounts {
   readonly typicalUs: number;
 }
 
-export function writeClockMap(writer: ByteWriter, map: ClockMapRecord): void {
-  for (const number of [map.producer, map.pseq, map.epoch, map.clockEpoch]) writer.varint(number);
-  for (const number of [map.stamp, map.time - map.stamp, map.offset - map.time + map.stamp, map.drift]) {
-    writer.zigzag(number);
+/** All changes in a block, in the order in which they were made. */
+export function writeClockMaps(writer: ByteWriter, maps: readonly ClockMapRecord[]): void {
+  writer.varint(maps.length);
+  for (const map of maps) {
+    for (const number of [map.producer, map.pseq, map.epoch, map.clockEpoch]) writer.varint(number);
+    for (const number of [map.stamp, map.time - map.stamp, map.offset - map.time + map.stamp, map.drift]) {
+      writer.zigzag(number);
+    }
+    writer.varint(map.errorUs === null ? 0 : map.errorUs + 1);
+    for (const number of [map.typicalUs, map.ahead, map.early, map.backwards, map.alarms]) writer.varint(number);
   }
-  writer.varint(map.errorUs === null ? 0 : map.errorUs + 1);
-  for (const number of [map.typicalUs, map.ahead, map.early, map.backwards, map.alarms]) writer.varint(number);
 }
 
-/** Fails through the reader. What a later version has added is left out. */
-export function readClockMap(reader: ByteReader): ClockMapRecord {
+/** Fails through the reader. */
+export function readClockMaps(reader: ByteReader): ClockMapRecord[] {
+  const maps: ClockMapRecord[] = [];
+  for (let count = reader.count(14); count > 0; count--) maps.push(readClockMap(reader));
+  return maps;
+}
+
+function readClockMap(reader: ByteReader): ClockMapRecord {
   const [producer, pseq, epoch, clockEpoch] = [reader.varint(), reader.varint(), reader.varint(), reader.varint()];
   const stamp = reader.zigzag();
   const time = stamp + reader.zigzag();
