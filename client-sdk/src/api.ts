@@ -67,6 +67,8 @@ export interface SessionStatus {
    * `redis:memory` and `redis:no` it is worth no more than `accepted`. Empty before the first welcome.
    */
   readonly durability: string;
+  /** This session's own times are recorded to within this, in seconds; left out while that is not known (T2). */
+  readonly clockErrorS?: number;
 }
 
 /** Another player of a room, as this session or spectator sees it. */
@@ -74,6 +76,8 @@ export interface PlayerView {
   readonly id: string;
   readonly connected: boolean;
   readonly name?: string;
+  /** Its times are no further from the truth than this, in seconds; left out while that is not known (T2). */
+  readonly clockErrorS?: number;
 }
 
 export interface SessionEvents {

@@ -15,6 +15,8 @@ import {
   type Welcome,
 } from '@gametape/shared';
 import type { ConnectionStatus, ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
+import { ClockJumps } from './clock-jumps.ts';
+import { ClockWatch, tickOf } from './clock-watch.ts';
 import { Connection } from './connection.ts';
 import { Emitter } from './emitter.ts';
 import { Outbox } from './outbox.ts';
@@ -53,6 +55,9 @@ class LiveSession implements Session {
   readonly #rewinds = new Rewinds((name) => this.#askToRewind(name));
   readonly #instance: string;
   readonly #startedAt: number;
+  readonly #tickUs: number;
+  readonly #jumps: ClockJumps;
+  readonly #stopWatching: (() => void) | undefined;
   readonly #helloState: Uint8Array;
   #recordingId = '';
   #durability = '';
@@ -78,6 +83,7 @@ class LiveSession implements Session {
     this.player = options.player;
     this.#profile = profileNamed(options.profile ?? 'lmsp');
     this.#startedAt = platform.now();
+    this.#tickUs = tickOf(platform.now);
     this.#instance = hex(platform.randomBytes(8));
     this.#producer = new Producer(this.#profile, platform.crc32);
     const state = options.state ?? this.#profile.initialState?.(options.player);
@@ -87,6 +93,7 @@ class LiveSession implements Session {
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
       clock: () => this.#clock(),
+      checkClock: () => this.#jumps.check(),
       welcome: (welcome) => this.#welcome(welcome),
       message: (message) => this.#receive(message),
       status: (status) => this.#connectionStatus(status),
@@ -102,6 +109,13 @@ class LiveSession implements Session {
       onAllSent: () => this.#sayLast(),
       onLost: (lastPseq, error) => this.#lose(lastPseq, error),
     });
+    this.#jumps = new ClockJumps({
+      watch: new ClockWatch(platform.now, platform.wallNow),
+      nextPseq: () => this.#outbox.recorded + 1,
+      clock: () => this.#clock(),
+      send: (jump) => this.#connection.send(jump),
+    });
+    this.#stopWatching = platform.onWake?.(() => this.#jumps.check());
     this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   }
 
@@ -124,7 +138,17 @@ class LiveSession implements Session {
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
     const connection = this.#summary ? 'ended' : this.#connection.status;
-    return { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
+    const clockErrorS = this.#view.clockErrorOf(this.#index);
+    return {
+      connection,
+      recorded,
+      accepted,
+      stable,
+      lost,
+      pendingBytes,
+      durability: this.#durability,
+      ...(clockErrorS !== undefined && { clockErrorS }),
+    };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -234,6 +258,7 @@ class LiveSession implements Session {
       profile: this.#profile.name,
       instance: this.#instance,
       clock: this.#clock(),
+      tick: this.#tickUs,
       ...(name !== undefined && { name }),
       ...(token !== undefined && { token }),
       ...(this.#recordingId !== '' && { resume: position }),
@@ -247,6 +272,7 @@ class LiveSession implements Session {
     this.#index = welcome.producer;
     this.#rewound = welcome.rewound ?? 0;
     this.#view.welcome(welcome, this.#clock());
+    this.#jumps.welcomed(welcome.lastPseq, welcome.takesJumps ?? false);
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#outbox.resume(welcome.lastPseq);
     this.#waiters.accept(this.#outbox.accepted);
@@ -271,6 +297,9 @@ class LiveSession implements Session {
       }
       case 'producer':
         this.#view.producer(message);
+        return;
+      case 'clocks':
+        this.#view.clocks(message);
         return;
       case 'events-down':
         for (const event of message.events) {
@@ -393,12 +422,16 @@ class LiveSession implements Session {
     if (status === 'live') {
       this.#outbox.send();
       this.#rewinds.sendAll();
-    } else this.#rewinds.lost();
+    } else {
+      this.#rewinds.lost();
+      this.#jumps.lost();
+    }
     this.#emitter.emit('status', this.status);
   }
 
   #over(error: GametapeError | undefined): void {
     this.#outbox.stop();
+    this.#stopWatching?.();
     this.#refusal = error;
     this.#closed =
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
@@ -422,6 +455,7 @@ class LiveSession implements Session {
 
   /** The clock as events are stamped with it; never goes back. */
   #stamp(): number {
+    this.#jumps.check();
     return Math.max(this.#outbox.lastStamp, stampOf(this.#clock()));
   }
 }
