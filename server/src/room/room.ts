@@ -140,7 +140,7 @@ export class Room {
     const { context } = seat;
     if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
-      seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
+      seat.receiver?.expect(context.pseq + 1, firstPseq);
       return;
     }
     // T5: a client cannot have been shown what does not exist.

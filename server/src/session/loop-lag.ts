@@ -1,6 +1,6 @@
 const TICK_MS = 10;
-/** An answer that takes longer is of no use: nobody needs to know what of that was our own doing. */
-const LONGEST_MS = 500;
+/** Of an answer that takes longer, what was our own doing is a small part. */
+const LONGEST_MS = 100;
 
 /** Whether the event loop was held up while a probe was out: then the answer may have lain there for as long. */
 export class LoopLag {

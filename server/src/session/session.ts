@@ -269,7 +269,7 @@ export class Session implements PeerReceiver {
       this.#peer.send(bytes);
       this.#lag.start();
     }
-    const waitMs = (this.#probes.dueAt - clock.now()) / 1_000;
+    const waitMs = Math.ceil((this.#probes.dueAt - clock.now()) / 1_000);
     this.#probeTimer = setTimeout(() => this.#probe(), Math.max(1, waitMs));
   }
 
