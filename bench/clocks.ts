@@ -44,7 +44,9 @@ export const clocks: Bench = {
   name: 'clocks',
   about: 'how exact event times are on six networks, beside timesync and beside the last probe (T2)',
   run: async () => {
-    const rows = [['from the second minute on, p50 / p99 ms', 'last probe', 'timesync', 'ours', 'bound', 'against timesync']];
+    const rows = [
+      ['from the second minute on, p50 / p99 ms', 'last probe', 'timesync', 'ours', 'bound', 'against timesync'],
+    ];
     const early = [['from 6 s on, p50 / p99 ms', 'last probe', 'timesync', 'ours']];
     const verdicts: string[] = [];
     for (const kind of PATHS) {

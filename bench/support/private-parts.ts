@@ -23,7 +23,9 @@ const { relayBody } = (await load(
 const { RoomJournal } = (await load(
   'server/dist/room/room-journal.js',
 )) as typeof import('../../server/dist/room/room-journal.js');
-const { Probes } = (await load('server/dist/session/probes.js')) as typeof import('../../server/dist/session/probes.js');
+const { Probes } = (await load(
+  'server/dist/session/probes.js',
+)) as typeof import('../../server/dist/session/probes.js');
 const { ClockEstimate } = (await load(
   'server/dist/timeline/clock-estimate.js',
 )) as typeof import('../../server/dist/timeline/clock-estimate.js');

@@ -1,6 +1,6 @@
 /** As much of the package as the bench uses. It brings no types. */
 declare module 'timesync/dist/timesync.js' {
-  export interface Timesync {
+  interface Timesync {
     readonly offset: number;
     send(to: string, data: { readonly id: string }, timeout: number): Promise<void>;
     receive(from: string, data: { readonly id: string; readonly result: number }): void;
@@ -8,5 +8,5 @@ declare module 'timesync/dist/timesync.js' {
     destroy(): void;
   }
   const timesync: { create(options: Readonly<Record<string, unknown>>): Timesync };
-  export default timesync;
+  export = timesync;
 }

@@ -143,7 +143,10 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
   }),
   ack: fc.record({ kind: kind('ack'), acks }),
   ping: fc.record({ kind: kind('ping'), id: count, acks }),
-  clocks: fc.record({ kind: kind('clocks'), errors: fc.array(fc.tuple(count, fc.oneof(fc.nat(), fc.constant(null))), { maxLength: 3 }) }),
+  clocks: fc.record({
+    kind: kind('clocks'),
+    errors: fc.array(fc.tuple(count, fc.oneof(fc.nat(), fc.constant(null))), { maxLength: 3 }),
+  }),
   expect: fc.record({ kind: kind('expect'), pseq: count }),
   'need-keyframe': fc.record({ kind: kind('need-keyframe'), pseq: count }),
   notice: fc.record({ kind: kind('notice'), code: kind('BAD_EVENT'), message: anyText(), pseq: count }),

@@ -18,7 +18,13 @@ const GOALS: readonly (readonly [group: string, p99Ms: number])[] = [
 describe('clocks in virtual time', () => {
   test('[T2] [T3] [T4] [T5] [T6] order, causes, arrivals and error bounds hold, and times are as exact as they have to be', async () => {
     const from = 1 + Math.floor(Math.random() * 1e6);
-    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, '--from', `${from}`, '--events', `${EVENTS}`]);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      MAIN,
+      '--from',
+      `${from}`,
+      '--events',
+      `${EVENTS}`,
+    ]);
     const { events, violations, causalClamps, rows } = JSON.parse(stdout);
     expect(violations, `npm run simulate -- --clocks --from ${from}`).toEqual([]);
     expect(events).toBeGreaterThanOrEqual(EVENTS);

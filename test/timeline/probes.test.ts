@@ -36,7 +36,9 @@ describe('clock probes', () => {
 
   test('[T2] are one at a time, and one that is not answered is given up after 5 s', () => {
     expect(differences(sentTimes(new Probes(), 2_000_000, 300_000)).slice(0, 4)).toEqual(Array(4).fill(300_001));
-    expect(differences(sentTimes(new Probes(), 21_000_000, Number.POSITIVE_INFINITY))).toEqual(Array(4).fill(5_000_000));
+    expect(differences(sentTimes(new Probes(), 21_000_000, Number.POSITIVE_INFINITY))).toEqual(
+      Array(4).fill(5_000_000),
+    );
   });
 
   test('[T2] of one room are not sent together', () => {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { openRecording } from '@gametape/client-sdk';
-import { type ClockMapRecord, RecordingReader, timeOnLine } from '@gametape/shared';
 import { NODE_FILES } from '@gametape/server';
+import { type ClockMapRecord, RecordingReader, timeOnLine } from '@gametape/shared';
 import { expect, test } from 'vitest';
 import { gametape } from '../cli/gametape.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -37,14 +37,18 @@ test('[T1] [T2] [T5] a recording has raw stamps, every map they were placed by, 
       if (entry.stamp === null || reader.producers.get(entry.producer)?.player !== 'honest') continue;
       const mapped = map ? timeOnLine(map, entry.stamp) : Number.NaN;
       // Earlier if it came before, later only right behind another one.
-      expect(entry.time <= mapped || entry.hlc > 0, `event ${entry.pseq} at ${entry.time}, by its map ${mapped}`).toBe(true);
+      expect(entry.time <= mapped || entry.hlc > 0, `event ${entry.pseq} at ${entry.time}, by its map ${mapped}`).toBe(
+        true,
+      );
       placed++;
       if (entry.time === mapped) asMapped++;
     }
   }
   expect(placed).toBe(40);
   expect(asMapped).toBeGreaterThan(20);
-  const [honest, lying] = ['honest', 'liar'].map((name) => reader.summary?.players.find(({ id }) => id === name)?.clock);
+  const [honest, lying] = ['honest', 'liar'].map(
+    (name) => reader.summary?.players.find(({ id }) => id === name)?.clock,
+  );
   expect(honest).toMatchObject({ unknown: 0, alarms: 0, backwards: 0 });
   expect(honest?.errorUs).toBeGreaterThan(0);
   expect(honest?.errorUs).toBeLessThan(1_000_000);

@@ -15,23 +15,26 @@ describe('the clock of an SDK', () => {
       () => now,
       () => wall,
     );
-    const after = (nowUs: number, wallUs: number) => {
+    const jumpedIn = (nowUs: number, wallUs: number) => {
       now += nowUs;
       wall += wallUs;
       return watch.jumped();
     };
-    expect(after(1_000_000, 1_000_000)).toBe(0);
+    expect(jumpedIn(1_000_000, 1_000_000)).toBe(0);
     // Slewed, or coarse: no jump, however often.
-    for (let i = 0; i < 10; i++) expect(after(1_000_000, 1_200_000)).toBe(0);
-    expect(after(100, 7_200_000_000)).toBe(7_199_999_900);
-    expect(after(100, 100)).toBe(0);
-    expect(after(1_000, -3_600_000_000)).toBe(-3_600_001_000);
+    for (let i = 0; i < 10; i++) expect(jumpedIn(1_000_000, 1_200_000)).toBe(0);
+    expect(jumpedIn(100, 7_200_000_000)).toBe(7_199_999_900);
+    expect(jumpedIn(100, 100)).toBe(0);
+    expect(jumpedIn(1_000, -3_600_000_000)).toBe(-3_600_001_000);
   });
 
   test('[T2] how coarsely a clock ticks is measured', () => {
     const clock = (tick: number, step: number) => {
       let exact = 0;
-      return () => Math.floor((exact += step) / tick) * tick;
+      return () => {
+        exact += step;
+        return Math.floor(exact / tick) * tick;
+      };
     };
     expect(tickOf(clock(100, 7))).toBe(100);
     expect(tickOf(clock(1_000, 3))).toBe(1_000);

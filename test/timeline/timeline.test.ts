@@ -26,7 +26,12 @@ describe('where events are placed', () => {
     fc.assert(
       fc.property(messages, (sent) => {
         const timeline = new Timeline();
-        const producers = [0, 1, 2].map(() => ({ estimate: new ClockEstimate(1), previous: ORIGIN as Key, stamp: 0, pseq: 0 }));
+        const producers = [0, 1, 2].map(() => ({
+          estimate: new ClockEstimate(1),
+          previous: ORIGIN as Key,
+          stamp: 0,
+          pseq: 0,
+        }));
         const keys: Key[] = [ORIGIN];
         let now = 0;
         for (const { producer: index, stampDelta, waitUs, shownBack, probe, report } of sent) {

@@ -81,9 +81,9 @@ export class SealedRecording {
 
   /** All entries in timeline order (T3), in runs. Those of `clockMaps` that they were placed by are there by then. */
   entries(): AsyncGenerator<readonly TimelineEntry[]> {
-    return timelineOrder(this.#blocks, async ({ index }) => {
+    return timelineOrder(this.#blocks, async ({ index }, isAgain) => {
       const { content } = await this.#reader.readBlock(index);
-      this.clockMaps.add(content.clockMaps);
+      if (!isAgain) this.clockMaps.add(content.clockMaps);
       return content.entries;
     });
   }

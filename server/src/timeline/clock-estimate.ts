@@ -151,7 +151,9 @@ export class ClockEstimate {
   }
 
   /** Where that event was placed after all. */
-  placed(event: PlacedEvent & { readonly wasAhead: boolean; readonly wasEarly: boolean; readonly wasBefore: boolean }): void {
+  placed(
+    event: PlacedEvent & { readonly wasAhead: boolean; readonly wasEarly: boolean; readonly wasBefore: boolean },
+  ): void {
     if (event.wasAhead) this.#counts.ahead++;
     if (event.wasEarly) this.#counts.early++;
     if (event.wasBefore) this.#counts.backwards++;

@@ -70,7 +70,10 @@ export class ClockFilter {
     if (this.#buckets.length === 0) return undefined;
     const least = this.#buckets.reduce((best, bucket) => Math.min(best, delayOf(bucket)), Number.POSITIVE_INFINITY);
     const most = least + Math.max(SPREAD_US, SPREAD_SHARE * least);
-    const trend = regression(this.#buckets.filter((bucket) => delayOf(bucket) <= most), least);
+    const trend = regression(
+      this.#buckets.filter((bucket) => delayOf(bucket) <= most),
+      least,
+    );
     this.#drift = trend.drift;
     return { ...this.#tightest(trend), drift: trend.drift, typicalUs: trend.typicalUs };
   }

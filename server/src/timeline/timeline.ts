@@ -2,7 +2,6 @@ import type { ClockEstimate } from './clock-estimate.ts';
 import { isLater, type Key, ORIGIN } from './key.ts';
 import { RememberedKeys } from './remembered-keys.ts';
 
-
 export interface Placing {
   /** Key of the same producer's event before. */
   readonly previous: Key;

@@ -50,7 +50,8 @@ export class ClockWorld implements RelaySide {
     for (const player of this.#players) {
       const { alarms, ahead, backwards } = player.estimate.counts;
       const { trouble } = player.plan;
-      if (player.isHonest && trouble !== 'sleep' && trouble !== 'nap' && alarms > 0) this.#violate(player, `${alarms} alarms`);
+      if (player.isHonest && trouble !== 'sleep' && trouble !== 'nap' && alarms > 0)
+        this.#violate(player, `${alarms} alarms`);
       const isCaught = alarms + ahead + backwards > 0;
       if (!player.isHonest && trouble !== 'frozen' && player.accepted > 100 && !isCaught) {
         if (trouble !== 'jump') this.#violate(player, 'a liar that nobody noticed');
@@ -118,7 +119,8 @@ export class ClockWorld implements RelaySide {
   }
 
   #probe(player: SimPlayer, connection: number, probing: number): void {
-    if (connection !== player.connection || probing !== player.probing || this.#agenda.now > this.#plan.durationUs) return;
+    if (connection !== player.connection || probing !== player.probing || this.#agenda.now > this.#plan.durationUs)
+      return;
     const id = player.probes.next(this.#now);
     if (id !== undefined) {
       player.probes.sent(id, this.#now);
@@ -158,12 +160,19 @@ export class ClockWorld implements RelaySide {
     this.#followClock(player);
   }
 
-  #check(player: SimPlayer, { pseq, stamp, shown, time: truth }: SentEvent, key: Key, previous: Key, arrival: number): void {
+  #check(
+    player: SimPlayer,
+    { pseq, stamp, shown, time: truth }: SentEvent,
+    key: Key,
+    previous: Key,
+    arrival: number,
+  ): void {
     const cause = this.#latest[shown] as Key;
     if (!Number.isSafeInteger(key.time)) this.#violate(player, `event ${pseq} is placed at ${key.time}`);
     if (!isLater(key, previous)) this.#violate(player, `[T3] event ${pseq} is not after the one before`);
     if (!isLater(key, cause)) this.#violate(player, `[T4] event ${pseq} is not after what its player had been shown`);
-    if (key.time > arrival) this.#violate(player, `[T5] event ${pseq} is placed ${key.time - arrival} µs after its arrival`);
+    if (key.time > arrival)
+      this.#violate(player, `[T5] event ${pseq} is placed ${key.time - arrival} µs after its arrival`);
     const map = this.#maps[player.index];
     if (!map) {
       this.#violate(player, `event ${pseq} has no map`);
@@ -171,7 +180,8 @@ export class ClockWorld implements RelaySide {
     }
     const mapped = Math.min(Math.max(timeOnLine(map, stamp), previous.time, cause.time), arrival);
     const isBelieved = player.isHonest || map.errorUs !== null;
-    if (isBelieved && mapped !== key.time) this.#violate(player, `event ${pseq}: ${key.time} is not what its map says, ${mapped}`);
+    if (isBelieved && mapped !== key.time)
+      this.#violate(player, `event ${pseq}: ${key.time} is not what its map says, ${mapped}`);
     if (!player.isHonest || map.errorUs === null) return;
     const error = Math.abs(key.time - truth);
     if (error > map.errorUs + 1) {

@@ -32,16 +32,18 @@ export class ErrorStatistics {
   }
 
   rows(): ErrorRow[] {
-    return [...this.#groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, { errors, bounds, count }]) => {
-      return {
-        group: name,
-        count,
-        p50Ms: percentile(errors, count, 0.5),
-        p99Ms: percentile(errors, count, 0.99),
-        maxMs: percentile(errors, count, 1),
-        boundP50Ms: percentile(bounds, count, 0.5),
-      };
-    });
+    return [...this.#groups]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, { errors, bounds, count }]) => {
+        return {
+          group: name,
+          count,
+          p50Ms: percentile(errors, count, 0.5),
+          p99Ms: percentile(errors, count, 0.99),
+          maxMs: percentile(errors, count, 1),
+          boundP50Ms: percentile(bounds, count, 0.5),
+        };
+      });
   }
 }
 

@@ -15,13 +15,15 @@ export const PATHS: readonly PathKind[] = [
   { name: 'Wi-Fi 20 ms', upUs: 10_000, downUs: 10_000, jitterUs: 2_500, spikes: 0.02, spikeUs: 200_000 },
   { name: 'WAN 80 ms', upUs: 40_000, downUs: 40_000, jitterUs: 4_000, spikes: 0.01, spikeUs: 300_000 },
   { name: 'WAN 80 ms, 20 % asymmetric', upUs: 48_000, downUs: 32_000, jitterUs: 4_000, spikes: 0.01, spikeUs: 300_000 },
-  { name: 'cellular 120 ms, 30 % asymmetric', upUs: 78_000, downUs: 42_000, jitterUs: 20_000, spikes: 0.03, spikeUs: 500_000 },
+  {
+    name: 'cellular 120 ms, 30 % asymmetric',
+    upUs: 78_000,
+    downUs: 42_000,
+    jitterUs: 20_000,
+    spikes: 0.03,
+    spikeUs: 500_000,
+  },
 ];
-
-/** Error that no estimate can get rid of: it looks the same from both ends. */
-export function asymmetryUs({ upUs, downUs }: PathKind): number {
-  return Math.abs(upUs - downUs) / 2;
-}
 
 /** Queues on the way are about as long as they were a moment ago. */
 const STEADY_US = 50_000;

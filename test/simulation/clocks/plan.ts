@@ -1,5 +1,5 @@
 import type { ClockKind } from './client-clock.ts';
-import { type PathKind, PATHS } from './network-path.ts';
+import { PATHS, type PathKind } from './network-path.ts';
 
 /** What befalls a player. Only the honest are promised an error bound: a clock that lies, or jumps unnoticed, is none. */
 export type Trouble = 'none' | 'away' | 'sleep' | 'nap' | 'jump' | 'ahead' | 'backwards' | 'frozen' | 'wild' | 'faker';
@@ -29,7 +29,11 @@ export function planRoom(random: () => number): RoomPlan {
   const players: PlayerPlan[] = [];
   for (let count = 2 + Math.floor(random() * 7); count > 0; count--) {
     const trouble = random() < 0.2 ? pick(OTHERS, random) : pick(HONEST, random);
-    const clock = { startUs: Math.floor(random() * 2 ** 42), driftPpm: (random() * 2 - 1) * 200, tickUs: tickOf(random()) };
+    const clock = {
+      startUs: Math.floor(random() * 2 ** 42),
+      driftPpm: (random() * 2 - 1) * 200,
+      tickUs: tickOf(random()),
+    };
     players.push({ path: pick(PATHS, random), clock, trouble, eventsPerSecond: 2 + random() * 18 });
   }
   return { durationUs: (8 + random() * 12) * MINUTE_US, players };

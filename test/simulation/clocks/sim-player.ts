@@ -64,7 +64,11 @@ export class SimPlayer {
   #inboxHead = 0;
   #shown = 0;
 
-  constructor(index: number, plan: PlayerPlan, world: { agenda: Agenda; relay: RelaySide; random: () => number; endUs: number }) {
+  constructor(
+    index: number,
+    plan: PlayerPlan,
+    world: { agenda: Agenda; relay: RelaySide; random: () => number; endUs: number },
+  ) {
     this.index = index;
     this.plan = plan;
     this.#agenda = world.agenda;
