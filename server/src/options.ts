@@ -7,7 +7,7 @@ export interface RelayOptions {
   readonly host: string;
   /** Directory of journal and recordings. Undefined keeps the journal in memory and the recordings in a temporary directory: nothing survives the relay. @default undefined */
   readonly dataDir: string | undefined;
-  /** URL of a Redis that has the journal, which several relays may share: `redis://`, `rediss://`, `redis+sentinel://`. Recordings still go to `dataDir`. @default undefined */
+  /** URL of a Redis that has the journal, which several relays may share: `redis://`, `redis+sentinel://`, `redis+cluster://`, with `rediss` for TLS. Recordings still go to `dataDir`. @default undefined */
   readonly redis: string | undefined;
   /** Records into a Redis although its settings may lose what it has acknowledged. @default false */
   readonly redisAcceptLoss: boolean;
@@ -39,6 +39,10 @@ export interface RelayOptions {
   readonly maxPlayers: number;
   /** Most spectators of a room (S2). @default 10000 */
   readonly maxSpectators: number;
+  /** Rewinds of a room a minute, all of them at once if need be; one counts again for each 256 KiB of its players' states (S2). @default 60 */
+  readonly rewindsPerMinute: number;
+  /** The same for the checkpoints that get a name (S2). @default 1200 */
+  readonly checkpointsPerMinute: number;
   /** Most connections from one address (S2). @default 4096 */
   readonly maxConnectionsPerAddress: number;
   /** Serves the viewer under `/`. @default true */
@@ -67,6 +71,8 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   maxRooms: 10_000,
   maxPlayers: 64,
   maxSpectators: 10_000,
+  rewindsPerMinute: 60,
+  checkpointsPerMinute: 1_200,
   maxConnectionsPerAddress: 4_096,
   viewer: true,
   log: undefined,

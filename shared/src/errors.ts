@@ -28,7 +28,8 @@ export const ERROR_HINTS = {
   UNREACHABLE: 'Check the address, and that the relay is running.',
   TIMED_OUT: 'Try again; if it stays, look at the log of the relay.',
   EVENTS_LOST: 'The connection was away for too long; the recording states the gap.',
-  JOURNAL_FAILED: 'Look at the disk of the relay: what was not stored is not acknowledged.',
+  JOURNAL_FAILED:
+    'Look at the disk of the relay: what was not stored is not acknowledged. Once it can write again, it goes on.',
   FILE_EXISTS: 'Choose another name, or pass --overwrite.',
   FORMAT_UNKNOWN: 'Use one of .lmsp, .lmsp.gz, .json or .ndjson; .csv and .parquet are written, never read.',
 } as const;
@@ -43,11 +44,15 @@ export class GametapeError extends Error {
   override readonly name = 'GametapeError';
   readonly code: ErrorCode;
   readonly hint: string;
+  /** Seconds after which the same may be asked again, where time is all that is needed. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string; retryAfterS?: number }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options?.hint ?? ERROR_HINTS[code];
+    this.retryAfterS = options?.retryAfterS;
+    const later = this.retryAfterS === undefined ? undefined : `Try again in ${this.retryAfterS} s.`;
+    this.hint = options?.hint ?? later ?? ERROR_HINTS[code];
   }
 }
 
@@ -60,5 +65,6 @@ export function isGametapeError(error: unknown, code?: ErrorCode): error is Game
 /** The same error with `where` in front of its message; anything else is returned as it is. */
 export function located(where: string, error: unknown): unknown {
   if (!isGametapeError(error)) return error;
-  return new GametapeError(error.code, `${where}: ${error.message}`, { cause: error, hint: error.hint });
+  const { code, message, hint, retryAfterS } = error;
+  return new GametapeError(code, `${where}: ${message}`, { cause: error, hint, ...(retryAfterS && { retryAfterS }) });
 }

@@ -11,6 +11,6 @@ export function describeRoom({ room, membership }: LiveRoom): object {
     events: room.recording.events,
     checkpoints: room.recording.checkpoints.names,
     durationS: room.recording.playClock.playTime(room.clock.now()) / 1_000_000,
-    ...(room.output.failure && { failure: room.output.failure.message }),
+    ...(room.output.sealFault && { failure: room.output.sealFault.message }),
   };
 }

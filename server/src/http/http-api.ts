@@ -66,11 +66,10 @@ function liveRoom(directory: RoomDirectory, name: string): LiveRoom {
 
 /** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
 function readiness(context: Context, directory: RoomDirectory, journal: Journal): Response {
-  const failed = [...directory.rooms].filter(({ room }) => room.output.failure);
-  const [first] = failed;
-  const reason = journal.failed ?? first?.room.output.failure;
+  const troubles = [...directory.troubles()];
+  const reason = journal.failed ?? troubles[0]?.error;
   if (!reason) return context.text('ok');
-  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.output.failure?.message }));
+  const rooms = troubles.map(({ room, error }) => ({ room, reason: error.message }));
   return context.json({ code: reason.code, reason: reason.message, rooms }, 503);
 }
 
@@ -86,7 +85,11 @@ async function listed(store: RecordingStore, id: string): Promise<object> {
 }
 
 function fail(context: Context, error: unknown): Response {
-  if (isGametapeError(error)) return context.json({ error: describeError(error) }, STATUS[error.code] ?? 500);
+  if (isGametapeError(error)) {
+    const { code, retryAfterS } = error;
+    if (retryAfterS === undefined) return context.json({ error: describeError(error) }, STATUS[code] ?? 500);
+    return context.json({ error: describeError(error) }, 429, { 'retry-after': String(retryAfterS) });
+  }
   const message = 'the relay has a fault; its log says more';
   return context.json({ error: { code: 'INTERNAL', message, hint: 'Look at the log of the relay.' } }, 500);
 }

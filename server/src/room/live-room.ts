@@ -13,6 +13,7 @@ import type { Peer } from '../transport/transport.ts';
 import { Ending } from './ending.ts';
 import { Membership } from './membership.ts';
 import type { Receiver } from './receiver.ts';
+import { Rewinds } from './rewinds.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
 
@@ -30,21 +31,17 @@ export interface LiveRoomHandlers {
   refused(): void;
 }
 
-/** A rewind writes every player's state into the recording. */
-const MAX_REWINDS_WAITING = 4;
-
 /** A room with its members, from its first player to its finished recording. */
 export class LiveRoom {
   readonly room: Room;
   readonly membership: Membership;
+  readonly #rewinds: Rewinds;
   readonly #options: RelayOptions;
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
   #isQuarantined = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #finished: Promise<SessionSummary> | undefined;
-  #rewinding: Promise<unknown> = Promise.resolve();
-  #rewindsWaiting = 0;
 
   constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
     this.room = room;
@@ -54,6 +51,7 @@ export class LiveRoom {
       onGone: (seat) => this.#playerIsGone(seat),
       guard: (work) => this.guard(work),
     });
+    this.#rewinds = new Rewinds(room, options, () => this.#checkOpen());
   }
 
   get isEnding(): boolean {
@@ -98,29 +96,9 @@ export class LiveRoom {
     receiver?.peer.close(CloseCode.LEFT, 'left');
   }
 
-  /**
-   * Restores what every player had at a checkpoint (T8). One rewind at a time.
-   *
-   * @param seat of the player who asks; some player's if nobody does
-   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `ROOM_ENDED`, `LIMIT_EXCEEDED`, `JOURNAL_FAILED`; then nothing is rewound
-   */
+  /** Restores what every player had at a checkpoint (T8): see `Rewinds.rewind`. */
   rewind(name: string, seat?: Seat): Promise<void> {
-    if (this.#rewindsWaiting >= MAX_REWINDS_WAITING) {
-      const message = `rewind to ${JSON.stringify(name)}: ${this.#rewindsWaiting} others wait`;
-      return Promise.reject(new GametapeError('LIMIT_EXCEEDED', message));
-    }
-    this.#rewindsWaiting++;
-    const done = this.#rewinding.then(() => this.#rewind(name, seat));
-    this.#rewinding = done.catch(() => undefined).finally(() => this.#rewindsWaiting--);
-    return done;
-  }
-
-  async #rewind(name: string, seat: Seat | undefined): Promise<void> {
-    const { room } = this;
-    const states = await room.statesAt(room.recording.checkpoints.get(name));
-    this.#checkOpen();
-    room.relayEvents.rewind(seat ?? room.seats.any(), name, states);
-    await room.output.flushed();
+    return this.#rewinds.rewind(name, seat);
   }
 
   /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */
@@ -155,6 +133,7 @@ export class LiveRoom {
 
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
+    this.#ending?.fail(error);
     const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
     this.#closeAll(code, `${error.code}: ${error.message}`);
   }
@@ -181,7 +160,7 @@ export class LiveRoom {
 
   /** Everybody who was here when the room came back gets the time to return. */
   awaitReturns(): void {
-    for (const seat of this.room.seats.current) if (seat.presence === 'away') this.membership.expectReturn(seat);
+    this.membership.expectReturns();
     if (this.membership.isEmpty) this.#finishWhenIdle();
   }
 
@@ -217,8 +196,8 @@ export class LiveRoom {
       this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
       return summary;
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
-      else this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
+      else this.#closeAll(CloseCode.SERVER_ERROR, `finishing failed: ${(error as Error).message}`);
       throw error;
     } finally {
       this.stop();

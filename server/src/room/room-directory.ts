@@ -1,6 +1,5 @@
 import {
   type Compression,
-  type EndRecord,
   GametapeError,
   type Hello,
   isId,
@@ -9,51 +8,43 @@ import {
   type SessionSummary,
 } from '@gametape/shared';
 import type { Claim, Journal } from '../journal/journal.ts';
-import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
-import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
+import { mayPass } from '../patience.ts';
 import { RoomClock } from '../timeline/clock.ts';
+import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
+import { type FindOrigin, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
+import { SealBacklog } from './seal-backlog.ts';
+import { type SuspendedRoom, SuspendedRooms } from './suspended-rooms.ts';
+import type { Trouble } from './trouble.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
 
-/** Each holds the states of a checkpoint until somebody plays there. */
-const MAX_ORIGINS = 64;
-
-export interface RoomDirectoryOptions {
+export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
   readonly compression: Compression;
-  readonly log: Logger;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
-  /** The summary of a recording that is finished already, undefined if there is none. */
-  readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
-  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
-  readonly origin: (from: string) => Promise<RoomOrigin>;
+  readonly origin: FindOrigin;
 }
 
 /** Finds, opens and retires rooms. */
 export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
   readonly #flusher: Flusher;
+  readonly #backlog = new SealBacklog();
+  readonly #suspended: SuspendedRooms;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
-  /** Rooms that have ended and whose recording is not finished yet, by recording id. */
-  readonly #finishing = new Map<string, LiveRoom>();
-  /** The same for rooms that had ended when the process stopped. */
-  readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
-  /** What the next session of a room starts from, by its name. */
-  readonly #origins = new Map<string, RoomOrigin>();
+  readonly #finishing: FinishingRooms;
+  readonly #origins: RoomOrigins;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
-  readonly #afterFinish = new Set<Promise<void>>();
   /** Claims that are being made, by room: hellos of the same time share one. */
   readonly #claiming = new Map<string, Promise<Claim>>();
   #recovering: Promise<void> = Promise.resolve();
@@ -62,14 +53,32 @@ export class RoomDirectory {
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
+    this.#finishing = new FinishingRooms(deps);
+    this.#suspended = new SuspendedRooms({
+      journalFault: () => deps.journal.failed,
+      revive: (suspended) => this.#revive(suspended),
+    });
+    this.#origins = new RoomOrigins(deps.origin, deps.log);
   }
 
   get rooms(): Iterable<LiveRoom> {
     return this.#rooms.values();
   }
 
+  /** @throws GametapeError `JOURNAL_FAILED` for one that cannot be recorded for now */
   room(name: string): LiveRoom | undefined {
+    this.#checkRecorded(name);
     return this.#rooms.get(name);
+  }
+
+  /** What cannot be recorded, sealed or finished for now (J5). */
+  *troubles(): Generator<Trouble> {
+    yield* this.#suspended.all;
+    for (const { room } of this.#rooms.values()) {
+      const { sealFault } = room.output;
+      if (sealFault) yield { room: room.name, error: sealFault };
+    }
+    yield* this.#finishing.troubles;
   }
 
   /**
@@ -85,11 +94,13 @@ export class RoomDirectory {
     }
     const here = this.#find(hello);
     if (here) return here;
+    this.#checkStays(hello.room);
     if (hello.role === 'spectator' && !(await this.#deps.journal.knows(hello.room))) throw nobodyPlays(hello.room);
     if (!hello.resume) this.#checkRoomLeft();
     const { epoch } = await this.#claim(hello.room);
     const claimed = this.#find(hello);
     if (claimed) return claimed;
+    this.#checkStays(hello.room);
     if (hello.resume) throw sessionIsOver(hello.room);
     if (hello.role === 'spectator') throw nobodyPlays(hello.room);
     this.#checkRoomLeft();
@@ -101,17 +112,28 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
+    this.#checkRecorded(hello.room);
     const known = this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const finishing = this.#finishing.get(hello.resume.recordingId);
+      const finishing = this.#finishing.find(hello.resume.recordingId);
       if (finishing) return finishing;
       if (known) throw sessionIsOver(hello.room);
     }
     return known;
   }
 
+  /** A room that is not here may be wherever this relay's next life is: nobody is told that it is over (J7). */
+  #checkStays(name: string): void {
+    if (this.#isClosed) throw new GametapeError('ROOM_ELSEWHERE', `room ${name}: this relay stops`);
+  }
+
+  #checkRecorded(name: string): void {
+    const suspended = this.#suspended.find(name);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
+  }
+
   #checkRoomLeft(): void {
-    if (!this.#isClosed && this.#rooms.size < this.#deps.options.maxRooms) return;
+    if (this.#rooms.size < this.#deps.options.maxRooms) return;
     throw new GametapeError('ROOM_FULL', `this relay takes no more rooms, it has ${this.#rooms.size}`);
   }
 
@@ -148,25 +170,20 @@ export class RoomDirectory {
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async startFrom(from: string, room?: string): Promise<string> {
-    const origin = await this.#deps.origin(from);
-    const name = room ?? origin.room;
-    const shown = JSON.stringify(name.slice(0, 80));
-    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
-    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    if (this.#origins.size >= MAX_ORIGINS && !this.#origins.has(name)) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
-      );
-    }
-    this.#origins.set(name, origin);
-    return name;
+  startFrom(from: string, room?: string): Promise<string> {
+    return this.#origins.add(from, room, (name) => this.#rooms.has(name));
+  }
+
+  /** Whether a session is live that started from `RECORDING#CHECKPOINT`. */
+  hasStartedFrom(from: string): boolean {
+    return [...this.#rooms.values()].some(({ room: { meta } }) => {
+      return meta.startedFrom && `${meta.startedFrom.recordingId}#${meta.startedFrom.checkpoint}` === from;
+    });
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
-  async finished(recordingId: string): Promise<SessionSummary | undefined> {
-    return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
+  finished(recordingId: string): Promise<SessionSummary | undefined> {
+    return this.#finishing.summaryOf(recordingId);
   }
 
   /** Brings back every room that is not finished and that nobody has (J3). */
@@ -184,52 +201,76 @@ export class RoomDirectory {
   }
 
   async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
-    const { journal, compression, log } = this.#deps;
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
-        const { room } = start.meta;
-        if (cut.length > 0)
-          log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
-        if (end) {
-          this.#finishAgain(start, end);
-          continue;
-        }
-        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
-        await live.room.output.seal();
-        live.awaitReturns();
-        log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
+        await this.#bringBackOne(recordingId, epoch);
       } catch (error) {
-        // One recording that cannot be read takes no other with it (S4). Its blocks stay where they are.
-        log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+        this.#lament(recordingId, error);
       }
     }
   }
 
+  async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
+    const { journal, compression, log } = this.#deps;
+    const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
+    const { room } = start.meta;
+    if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
+    if (end) {
+      this.#finishing.finishAgain(start.meta, end);
+      return;
+    }
+    const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
+    const { output } = live.room;
+    await output.trySeal();
+    // The block that was just sealed says how the room stood before what is left out.
+    if (start.producers.some(({ leftOut, context }) => leftOut > context.pseq)) await output.trySealStanding();
+    if (output.failure) throw output.failure;
+    live.awaitReturns();
+    log.info({ room, recordingId, events: start.events }, 'room is back');
+  }
+
+  /** One recording that cannot be read takes no other with it (S4). Its blocks stay where they are. */
+  #lament(recordingId: string, error: unknown): void {
+    this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+  }
+
+  /** The journal takes nothing of a room any more: it comes back by itself once that is over (J5). */
+  #suspend(live: LiveRoom, error: GametapeError): void {
+    const { name: room, recordingId } = live.room;
+    this.#deps.log.error({ room, recordingId, reason: error.message }, 'room is read-only');
+    this.#suspended.add({ room, recordingId, error });
+    this.#forget(live);
+    live.stop();
+    live.fail(error);
+  }
+
+  async #revive({ room, recordingId }: SuspendedRoom): Promise<void> {
+    try {
+      const { epoch } = await this.#deps.journal.claim(room);
+      await this.#bringBackOne(recordingId, epoch);
+    } catch (error) {
+      if (mayPass(error)) throw error;
+      this.#lament(recordingId, error);
+    }
+  }
+
+  /** No room is opened or brought back any more; what is not back yet comes back with the next relay (J7). */
+  drain(): void {
+    this.#isClosed = true;
+  }
+
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.drain();
+    const revived = this.#suspended.stop();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
     );
-    await this.#atMost(CLOSE_MS, sealed);
-    for (const live of open) live.stop();
-    await Promise.allSettled(this.#afterFinish);
-  }
-
-  /** A room that comes back still has players to come. */
-  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
-    const { startedFrom } = meta;
-    if (!startedFrom) return new Map();
-    try {
-      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
-    } catch (error) {
-      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
-      this.#deps.log.warn(details, 'what the room started from is gone');
-      return new Map();
-    }
+    await this.#atMost(CLOSE_MS, Promise.all([sealed, revived]));
+    for (const live of this.#rooms.values()) live.stop();
+    await this.#finishing.stop();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
@@ -256,23 +297,17 @@ export class RoomDirectory {
         this.lose(start.meta.room, error);
         return;
       }
-      log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
-      live.fail(error);
+      this.#suspend(live, error);
     };
     const onFault = (error: unknown) => live.quarantine(error);
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
-    let release = () => {};
+    const shared = { options, compression, log, flusher: this.#flusher, backlog: this.#backlog };
+    const room = new Room(start, { ...shared, onFailure, onFault });
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#deps.finish(meta, end),
+      finish: ({ meta }, end) => this.#finishing.finish(meta, end),
       ended: () => {
         this.#origins.delete(room.name);
         this.#forget(live);
-        this.#finishing.set(room.recordingId, live);
-        this.#track(
-          new Promise((resolve) => {
-            release = resolve;
-          }),
-        );
+        this.#finishing.add(live);
       },
       quarantined: (error) => {
         const details = {
@@ -285,8 +320,7 @@ export class RoomDirectory {
       },
       over: () => {
         this.#forget(live);
-        this.#finishing.delete(room.recordingId);
-        release();
+        this.#finishing.delete(live);
       },
       refused: () => {
         this.#forget(live);
@@ -306,16 +340,6 @@ export class RoomDirectory {
     if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
   }
 
-  #finishAgain({ meta }: RoomStart, end: EndRecord): void {
-    const { recordingId } = meta;
-    const finished = this.#deps.finish(meta, end).catch((error: unknown) => {
-      this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
-      return undefined;
-    });
-    this.#finishingAgain.set(recordingId, finished);
-    this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
-  }
-
   /** A journal that does not answer keeps nobody from stopping: what it has not got, clients send again. */
   async #atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
@@ -324,11 +348,6 @@ export class RoomDirectory {
     });
     await Promise.race([work, late]);
     clearTimeout(timer);
-  }
-
-  #track(work: Promise<void>): void {
-    this.#afterFinish.add(work);
-    void work.finally(() => this.#afterFinish.delete(work));
   }
 }
 

@@ -21,6 +21,11 @@ export class Seats {
     return [...new Map(this.#all.map((seat) => [seat.player, seat])).values()];
   }
 
+  /** Size of the states of all players together. */
+  get stateBytes(): number {
+    return this.current.reduce((sum, { context }) => sum + context.state.bytes, 0);
+  }
+
   add(seat: Seat): void {
     this.#all.push(seat);
   }

@@ -32,6 +32,11 @@ export class SessionSet {
     return session;
   }
 
+  /** What a welcome said is not so any more: everybody comes back for another. */
+  welcomeAgain(reason: string): void {
+    for (const session of this.#sessions) session.welcomeAgain(reason);
+  }
+
   close(): void {
     clearInterval(this.#heartbeat);
   }

@@ -14,6 +14,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
+import { noticeOf } from '../room/notice.ts';
 import { NO_ACKS, type Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
@@ -93,6 +94,13 @@ export class Session implements PeerReceiver {
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
+  }
+
+  /** What its welcome said is not so any more. */
+  welcomeAgain(reason: string): void {
+    if (this.#state.kind === 'playing' || this.#state.kind === 'watching') {
+      this.#peer.close(CloseCode.WELCOME_CHANGED, reason);
+    }
   }
 
   /** Heartbeat with acks (W10); a peer that has long been silent is dropped. */
@@ -189,8 +197,7 @@ export class Session implements PeerReceiver {
   #rewind(live: LiveRoom, seat: Seat, name: string): void {
     const refused = live.rewind(name, seat).catch((error: unknown) => {
       if (!isGametapeError(error)) throw error;
-      const { code, message } = error;
-      this.#peer.send(encodeMessage({ kind: 'notice', code, message, pseq: 0, rewind: name }));
+      this.#peer.send(encodeMessage({ ...noticeOf(error, 0), rewind: name }));
     });
     this.#run(refused);
   }

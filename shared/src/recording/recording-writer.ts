@@ -104,7 +104,11 @@ export class RecordingWriter {
     for (const context of contexts) {
       this.#addContext(context);
       this.#resumed.push(context);
-      if (context.state.size > 0 || !this.#current.has(context.player)) this.#current.set(context.player, context);
+      const current = this.#current.get(context.player);
+      // One that has no state yet does not take the place of another of its player, but of what it was before.
+      if (context.state.size > 0 || !current || current.index === context.index) {
+        this.#current.set(context.player, context);
+      }
     }
   }
 
@@ -149,10 +153,10 @@ export class RecordingWriter {
     this.#builder.checkpoint(checkpoint);
   }
 
-  /** A producer's clock is mapped otherwise from the entry on that is added next. */
+  /** A producer's clock is mapped otherwise from the entry on that is added next. Nothing is kept of a producer that is not here. */
   addClockMap(map: ClockMapRecord): void {
     const context = this.#contexts.get(map.producer);
-    if (!context) throw new TypeError(`clock map of producer ${map.producer}, which was not added`);
+    if (!context) return;
     if (this.#builder.isNew) this.#openBlock();
     this.#clocks.addMap(context.player, map);
     this.#builder.clockMap(map);
