@@ -1,5 +1,4 @@
 import {
-  type Acks,
   ChunkAssembler,
   CloseCode,
   decodeUpMessage,
@@ -19,12 +18,9 @@ import { NO_ACKS, type Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
 import type { Peer, PeerReceiver } from '../transport/transport.ts';
+import { ClockProbing } from './clock-probing.ts';
 import { HeldMessages } from './held-messages.ts';
-import { LoopLag } from './loop-lag.ts';
-import { NO_PROBE, Probes } from './probes.ts';
-
-/** An answer that may have waited longer than this for the relay says little about the network. */
-const MOST_LAG_MS = 5;
+import { NO_PROBE } from './probes.ts';
 
 /**
  * What a session is; a field exists only in the state that has it.
@@ -34,9 +30,11 @@ const MOST_LAG_MS = 5;
 type SessionState =
   | { readonly kind: 'awaiting-hello' }
   | { readonly kind: 'joining' }
-  | { readonly kind: 'playing'; readonly live: LiveRoom; readonly seat: Seat }
+  | { readonly kind: 'playing'; readonly live: LiveRoom; readonly seat: Seat; readonly probing: ClockProbing }
   | { readonly kind: 'watching'; readonly live: LiveRoom; readonly receiver: Receiver }
   | { readonly kind: 'closed' };
+
+type Playing = Extract<SessionState, { kind: 'playing' }>;
 
 export interface SessionOptions {
   readonly directory: RoomDirectory;
@@ -51,16 +49,11 @@ export class Session implements PeerReceiver {
   readonly #deps: SessionOptions;
   readonly #chunks = new ChunkAssembler();
   readonly #handshakeTimer: NodeJS.Timeout;
-  readonly #probes = new Probes();
-  readonly #lag = new LoopLag();
   readonly #held = new HeldMessages((messages) => this.#handleHeld(messages));
   #state: SessionState = { kind: 'awaiting-hello' };
   /** The room that it has turned to, in whatever state it is. */
   #live: LiveRoom | undefined;
   #heardAt = performance.now();
-  #probeTimer: NodeJS.Timeout | undefined;
-  /** Which of its player's clocks is probed. */
-  #clockEpoch = 0;
 
   constructor(peer: Peer, deps: SessionOptions) {
     this.#peer = peer;
@@ -88,9 +81,8 @@ export class Session implements PeerReceiver {
     const state = this.#state;
     this.#state = { kind: 'closed' };
     clearTimeout(this.#handshakeTimer);
-    clearTimeout(this.#probeTimer);
-    this.#lag.stop();
     this.#held.drop();
+    if (state.kind === 'playing') state.probing.stop();
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
@@ -110,8 +102,8 @@ export class Session implements PeerReceiver {
       this.#peer.close(CloseCode.SILENT, `TIMED_OUT: nothing heard for ${this.#deps.options.silenceMs} ms`);
       return;
     }
-    const { seat = NO_ACKS } = this.#state.kind === 'playing' ? this.#state : {};
-    this.#peer.send(this.#ping(NO_PROBE, seat));
+    const { accepted, stable } = this.#state.kind === 'playing' ? this.#state.seat : NO_ACKS;
+    this.#peer.send(encodeMessage({ kind: 'ping', id: NO_PROBE, acks: { accepted, stable } }));
   }
 
   #handle(message: UpMessage, bytes: number): void {
@@ -148,7 +140,7 @@ export class Session implements PeerReceiver {
         this.#greet(message);
         return;
       case 'playing':
-        this.#handlePlaying(message, state.live, state.seat);
+        this.#handlePlaying(message, state);
         return;
       case 'watching':
         if (message.kind === 'pong' || message.kind === 'clock-jump') return;
@@ -159,21 +151,22 @@ export class Session implements PeerReceiver {
     }
   }
 
-  #handlePlaying(message: Exclude<UpMessage, { kind: 'chunk' }>, live: LiveRoom, seat: Seat): void {
+  #handlePlaying(message: Exclude<UpMessage, { kind: 'chunk' }>, { live, seat, probing }: Playing): void {
     switch (message.kind) {
       case 'events-up':
         live.room.accept(seat, message);
-        this.#followClock(live, seat);
+        probing.follow();
         return;
       case 'gap':
         live.room.acceptGap(seat, message);
         return;
       case 'pong':
-        this.#takePong(message, live, seat);
+        probing.answer(message, this.#heardAt);
         return;
       case 'clock-jump':
         seat.estimate.report({ pseq: message.pseq, jumpUs: message.jump, clock: message.clock }, live.room.clock.now());
-        this.#startProbing(live, seat, true);
+        this.#held.hold();
+        probing.start();
         return;
       case 'leave':
         this.#run(live.leave(seat, message.lastPseq));
@@ -233,8 +226,11 @@ export class Session implements PeerReceiver {
       const seat = await live.addPlayer(hello, this.#peer);
       if (this.#isClosed) live.lose(seat, this.#peer);
       else {
-        this.#state = { kind: 'playing', live, seat };
-        this.#startProbing(live, seat, hello.resume !== undefined);
+        const onKnown = () => this.#held.isHolding && this.#held.release();
+        const probing = new ClockProbing({ peer: this.#peer, seat, clock: live.room.clock, onKnown });
+        this.#state = { kind: 'playing', live, seat, probing };
+        if (hello.resume) this.#held.hold();
+        probing.start();
       }
     }
   }
@@ -247,53 +243,6 @@ export class Session implements PeerReceiver {
 
   get #isClosed(): boolean {
     return this.#state.kind === 'closed';
-  }
-
-  /** A clock that was found to be another one is probed like that of who has just come. */
-  #followClock(live: LiveRoom, seat: Seat): void {
-    if (seat.estimate.clockEpoch !== this.#clockEpoch) this.#startProbing(live, seat, false);
-  }
-
-  #startProbing(live: LiveRoom, seat: Seat, holds: boolean): void {
-    this.#clockEpoch = seat.estimate.clockEpoch;
-    this.#probes.begin(live.room.clock.now(), seat.context.index);
-    if (holds) this.#held.hold();
-    this.#probe();
-  }
-
-  /** Sends the next clock probe if it is due, and sees to it that there will be another (T2). */
-  #probe(): void {
-    clearTimeout(this.#probeTimer);
-    const state = this.#state;
-    if (state.kind !== 'playing') return;
-    const { clock } = state.live.room;
-    const id = this.#probes.next(clock.now());
-    // A probe that waits behind other bytes would measure them, not the network.
-    if (id !== undefined && this.#peer.bufferedBytes > 0) this.#probes.postpone(clock.now());
-    else if (id !== undefined) {
-      const bytes = this.#ping(id, state.seat);
-      this.#probes.sent(id, clock.now());
-      this.#peer.send(bytes);
-      this.#lag.start();
-    }
-    const waitMs = Math.ceil((this.#probes.dueAt - clock.now()) / 1_000);
-    this.#probeTimer = setTimeout(() => this.#probe(), Math.max(1, waitMs));
-  }
-
-  #ping(id: number, { accepted, stable }: Acks): Uint8Array {
-    return encodeMessage({ kind: 'ping', id, acks: { accepted, stable } });
-  }
-
-  #takePong(pong: Extract<UpMessage, { kind: 'pong' }>, live: LiveRoom, seat: Seat): void {
-    const sentAt = this.#probes.answer(pong.id);
-    if (sentAt === undefined) return;
-    const { received: clientReceived, sent: clientSent } = pong;
-    const answeredAt = live.room.clock.at(this.#heardAt);
-    const isDelayed = this.#lag.stop() > MOST_LAG_MS;
-    seat.estimate.add({ sentAt, answeredAt, clientReceived, clientSent, isDelayed });
-    if (this.#probes.hasEnough && this.#held.isHolding) this.#held.release();
-    this.#followClock(live, seat);
-    this.#probe();
   }
 
   #run(work: Promise<void>): void {
