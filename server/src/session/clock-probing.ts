@@ -1,4 +1,5 @@
 import { encodeMessage, type Pong } from '@gametape/shared';
+import type { Logger } from '../log.ts';
 import type { Seat } from '../room/seat.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import type { Peer } from '../transport/transport.ts';
@@ -12,6 +13,7 @@ export interface ClockProbingOptions {
   readonly peer: Peer;
   readonly seat: Seat;
   readonly clock: RoomClock;
+  readonly log: Logger;
   /** A few probes are answered: what waits for that need not any more. */
   readonly onKnown: () => void;
 }
@@ -39,7 +41,11 @@ export class ClockProbing {
 
   /** A clock that was found to be another one is probed like that of who has just come. */
   follow(): void {
-    if (this.#options.seat.estimate.clockEpoch !== this.#clockEpoch) this.start();
+    const { seat, log } = this.#options;
+    if (seat.estimate.clockEpoch === this.#clockEpoch) return;
+    // A clock that does so all the time is soon believed nothing, and then says no more here.
+    log.info({ player: seat.player, ...seat.estimate.counts }, 'clock jumped');
+    this.start();
   }
 
   /** @param heardAt when the answer came, in milliseconds of performance.now() */

@@ -166,7 +166,7 @@ export class Session implements PeerReceiver {
       case 'clock-jump':
         seat.estimate.report({ pseq: message.pseq, jumpUs: message.jump, clock: message.clock }, live.room.clock.now());
         this.#held.hold();
-        probing.start();
+        probing.follow();
         return;
       case 'leave':
         this.#run(live.leave(seat, message.lastPseq));
@@ -227,7 +227,8 @@ export class Session implements PeerReceiver {
       if (this.#isClosed) live.lose(seat, this.#peer);
       else {
         const onKnown = () => this.#held.isHolding && this.#held.release();
-        const probing = new ClockProbing({ peer: this.#peer, seat, clock: live.room.clock, onKnown });
+        const { clock } = live.room;
+        const probing = new ClockProbing({ peer: this.#peer, seat, clock, log: this.#deps.log, onKnown });
         this.#state = { kind: 'playing', live, seat, probing };
         if (hello.resume) this.#held.hold();
         probing.start();
