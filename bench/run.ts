@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { browserSize } from './browser-size.ts';
+import { clocks } from './clocks.ts';
 import { convertMemory } from './convert-memory.ts';
 import { fileSize } from './file-size.ts';
 import { journals } from './journals.ts';
@@ -20,6 +21,7 @@ const BENCHES: readonly Bench[] = [
   recovery,
   browserSize,
   wire,
+  clocks,
   relayCpu,
   journals,
 ];

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { MUTATIONS } from './mutations.mjs';
+import { simulateClocks } from './simulate-clocks.mjs';
 
 const MAIN = fileURLToPath(new URL('../test/dist/simulation/main.js', import.meta.url));
 const MUTATE = new URL('./mutate.mjs', import.meta.url).href;
@@ -22,8 +23,12 @@ const { values } = parseArgs({
     /** Puts a fault into the product, as it is loaded; `all` tries each: every one has to be found. */
     mutate: { type: 'string' },
     json: { type: 'boolean', default: false },
+    /** Clocks and the timeline alone: rooms until so many events have been placed and checked. */
+    clocks: { type: 'boolean', default: false },
+    events: { type: 'string', default: '1000000' },
   },
 });
+if (values.clocks) process.exit((await simulateClocks(values)) ? 0 : 1);
 const from = Number(values.seed ?? values.from);
 const count = values.seed === undefined ? Number(values.seeds) : 1;
 const names = values.mutate === 'all' ? Object.keys(MUTATIONS) : [values.mutate];

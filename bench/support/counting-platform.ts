@@ -9,7 +9,12 @@ export interface SocketTap {
 
 /** The SDK's own platform for Node, with a tap on every socket and, where one is given, another clock. */
 export function tappedPlatform(tap: SocketTap, now: () => number = NODE.now): Platform {
-  return { ...NODE, now, openSocket: (url, subprotocol) => tapped(NODE.openSocket(url, subprotocol), tap) };
+  return {
+    ...NODE,
+    now,
+    wallNow: now,
+    openSocket: (url, subprotocol) => tapped(NODE.openSocket(url, subprotocol), tap),
+  };
 }
 
 type OnMessage = Socket['onmessage'];

@@ -23,6 +23,12 @@ const { relayBody } = (await load(
 const { RoomJournal } = (await load(
   'server/dist/room/room-journal.js',
 )) as typeof import('../../server/dist/room/room-journal.js');
+const { Probes } = (await load(
+  'server/dist/session/probes.js',
+)) as typeof import('../../server/dist/session/probes.js');
+const { ClockEstimate } = (await load(
+  'server/dist/timeline/clock-estimate.js',
+)) as typeof import('../../server/dist/timeline/clock-estimate.js');
 const { Producer, stampOf } = (await load(
   'client-sdk/dist/producer.js',
 )) as typeof import('../../client-sdk/dist/producer.js');
@@ -39,11 +45,13 @@ export type { Platform, Socket } from '../../client-sdk/dist/platform/platform.j
 export type { Random } from '../../server/dist/cli/seeded-random.js';
 export type { Trace, TraceEdit } from '../../server/dist/cli/trace.js';
 export {
+  ClockEstimate,
   connectOn,
   loadTrace,
   makeDemoSession,
   NODE,
   openTape,
+  Probes,
   Producer,
   RoomJournal,
   relayBody,

@@ -132,6 +132,8 @@ export interface SessionStatus {
   readonly durability: string;
   /** Undefined without the option `spool`. */
   readonly spool?: SpoolStatus;
+  /** This session's own times are recorded to within this, in seconds; left out while that is not known (T2). */
+  readonly clockErrorS?: number;
 }
 
 /** Another player of a room, as this session or spectator sees it. */
@@ -139,6 +141,8 @@ export interface PlayerView {
   readonly id: string;
   readonly connected: boolean;
   readonly name?: string;
+  /** Its times are no further from the truth than this, in seconds; left out while that is not known (T2). */
+  readonly clockErrorS?: number;
 }
 
 export interface SessionEvents {

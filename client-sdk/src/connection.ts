@@ -37,6 +37,8 @@ export interface ConnectionHandlers {
   hello(): Hello;
   /** The producer's clock, in whole microseconds: stamps and probes are of the same one. */
   clock(): number;
+  /** The clock is about to be read for an answer. */
+  checkClock?(): void;
   welcome(welcome: Welcome): void;
   message(message: DownMessage): void;
   status(status: ConnectionStatus): void;
@@ -157,6 +159,7 @@ export class Connection {
   #handleWhole(message: DownMessage): void {
     if (message.kind === 'chunk') throw new GametapeError('BAD_MESSAGE', 'a chunk inside of a chunk');
     if (message.kind === 'ping') {
+      this.#handlers.checkClock?.();
       const received = this.#handlers.clock();
       this.send({ kind: 'pong', id: message.id, received, sent: this.#handlers.clock() });
     }

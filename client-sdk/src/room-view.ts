@@ -1,5 +1,6 @@
 import {
   type Body,
+  type Clocks,
   type Crc32,
   type EventDown,
   EventType,
@@ -37,6 +38,7 @@ export class RoomView {
   /** The latest producer of each player: whose state is the player's. */
   readonly #current = new Map<string, ProducerContext>();
   readonly #players = new Map<string, PlayerView>();
+  readonly #clockErrors = new Map<number, number | null>();
   #clock = new PlayClock();
   #profile: Profile | undefined;
   #epoch = 0;
@@ -87,6 +89,7 @@ export class RoomView {
     this.#epoch = isResumed ? welcome.epoch : 0;
     this.#offset = welcome.roomTime - now;
     this.#players.clear();
+    this.#clockErrors.clear();
     for (const player of welcome.players) this.#players.set(player.id, player);
     if (isResumed) return;
     this.#contexts.clear();
@@ -112,6 +115,27 @@ export class RoomView {
     }
     this.#epoch = this.#welcomeEpoch;
     return ownContext;
+  }
+
+  /** How exact the times of producers are from now on (T2). */
+  clocks({ errors }: Clocks): void {
+    for (const [producer, errorUs] of errors) {
+      this.#clockErrors.set(producer, errorUs);
+      const context = this.#contexts.get(producer);
+      const known = context && this.#players.get(context.player);
+      if (known) this.#players.set(known.id, this.#withClock(known, producer));
+    }
+  }
+
+  /** Bound of the error of a producer's times, in seconds; undefined where none is known. */
+  clockErrorOf(producer: number): number | undefined {
+    const errorUs = this.#clockErrors.get(producer);
+    return errorUs === undefined || errorUs === null ? undefined : toSeconds(errorUs);
+  }
+
+  #withClock({ id, connected, name }: PlayerView, producer: number): PlayerView {
+    const clockErrorS = this.clockErrorOf(producer);
+    return { id, connected, ...(name !== undefined && { name }), ...(clockErrorS !== undefined && { clockErrorS }) };
   }
 
   /** A producer is new, or has lost events: then its vocabulary starts over, and its state is what it was (D3). */
@@ -144,7 +168,7 @@ export class RoomView {
     const { player } = context;
     if (!body.event) return { player, time: this.#secondsAt(event.time), event: undefined };
     this.#clock.observe(event.time, player, body.event);
-    this.#follow(player, body);
+    this.#follow(player, body, context.index);
     return { player, time: this.#secondsAt(event.time), event: this.#liveEvent(event, context, body) };
   }
 
@@ -196,10 +220,10 @@ export class RoomView {
     };
   }
 
-  #follow(player: string, { event }: Body): void {
+  #follow(player: string, { event }: Body, producer: number): void {
     if (event?.type === EventType.PLAYER_JOIN) {
       const name = typeof event.data.name === 'string' ? { name: event.data.name } : undefined;
-      this.#players.set(player, { id: player, connected: true, ...name });
+      this.#players.set(player, this.#withClock({ id: player, connected: true, ...name }, producer));
     } else if (event?.type === EventType.PLAYER_LEAVE) {
       this.#players.set(player, { ...(this.#players.get(player) ?? { id: player }), connected: false });
     }

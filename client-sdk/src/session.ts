@@ -14,7 +14,17 @@ import {
   type TextChange,
   type Welcome,
 } from '@gametape/shared';
-import type { ConnectionStatus, ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
+import type {
+  ConnectionStatus,
+  ConnectOptions,
+  EventInput,
+  Session,
+  SessionEvents,
+  SessionStatus,
+  SpoolStatus,
+} from './api.ts';
+import { ClockJumps } from './clock-jumps.ts';
+import { ClockWatch, tickOf } from './clock-watch.ts';
 import { Connection } from './connection.ts';
 import { Emitter } from './emitter.ts';
 import { Outbox } from './outbox.ts';
@@ -65,6 +75,9 @@ class LiveSession implements Session {
   readonly #spooling: Spooling | undefined;
   readonly #spool: SessionSpool | undefined;
   readonly #startedAt: number;
+  readonly #tickUs: number;
+  readonly #jumps: ClockJumps;
+  readonly #stopWatching: (() => void) | undefined;
   readonly #helloState: Uint8Array;
   #recordingId = '';
   #durability = '';
@@ -92,6 +105,7 @@ class LiveSession implements Session {
     this.player = options.player;
     this.#profile = profileNamed(options.profile ?? 'lmsp');
     this.#startedAt = platform.now();
+    this.#tickUs = tickOf(platform.now);
     this.#instance = instance;
     this.#spooling = spooling;
     this.#producer = new Producer(this.#profile, platform.crc32);
@@ -102,6 +116,7 @@ class LiveSession implements Session {
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
       clock: () => this.#clock(),
+      checkClock: () => this.#jumps.check(),
       welcome: (welcome) => this.#welcome(welcome),
       message: (message) => this.#receive(message),
       status: (status) => this.#connectionStatus(status),
@@ -125,6 +140,13 @@ class LiveSession implements Session {
       onAllSent: () => this.#sayLast(),
       onLost: (lastPseq, error) => this.#lose(lastPseq, error),
     });
+    this.#jumps = new ClockJumps({
+      watch: new ClockWatch(platform.now, platform.wallNow),
+      nextPseq: () => this.#outbox.recorded + 1,
+      clock: () => this.#clock(),
+      send: (jump) => this.#connection.send(jump),
+    });
+    this.#stopWatching = platform.onWake?.(() => this.#jumps.check());
     this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
   }
 
@@ -147,11 +169,18 @@ class LiveSession implements Session {
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
     const connection = this.#summary ? 'ended' : this.#connection.status;
-    const status = { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
-    if (!this.#spooling) return status;
-    const { recovered, kept } = this.#spooling;
-    const { isKept = false, bytes = 0 } = this.#spool ?? {};
-    return { ...status, spool: { isKept, bytes, recovered, kept } };
+    const clockErrorS = this.#view.clockErrorOf(this.#index);
+    return {
+      connection,
+      recorded,
+      accepted,
+      stable,
+      lost,
+      pendingBytes,
+      durability: this.#durability,
+      ...(clockErrorS !== undefined && { clockErrorS }),
+      ...(this.#spooling && { spool: this.#spoolStatus(this.#spooling) }),
+    };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -261,6 +290,11 @@ class LiveSession implements Session {
     });
   }
 
+  #spoolStatus({ recovered, kept }: Spooling): SpoolStatus {
+    const { isKept = false, bytes = 0 } = this.#spool ?? {};
+    return { isKept, bytes, recovered, kept };
+  }
+
   #spoolHead(): SpoolHead {
     const { name } = this.#options;
     const { room, player } = this;
@@ -280,6 +314,7 @@ class LiveSession implements Session {
       profile: this.#profile.name,
       instance: this.#instance,
       clock: this.#clock(),
+      tick: this.#tickUs,
       ...(name !== undefined && { name }),
       ...(token !== undefined && { token }),
       ...(this.#recordingId !== '' && { resume: position }),
@@ -293,6 +328,7 @@ class LiveSession implements Session {
     this.#index = welcome.producer;
     this.#rewound = welcome.rewound ?? 0;
     this.#view.welcome(welcome, this.#clock());
+    this.#jumps.welcomed(welcome.lastPseq, welcome.takesJumps ?? false);
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#outbox.resume(welcome.lastPseq);
     this.#waiters.accept(this.#outbox.accepted);
@@ -317,6 +353,9 @@ class LiveSession implements Session {
       }
       case 'producer':
         this.#view.producer(message);
+        return;
+      case 'clocks':
+        this.#view.clocks(message);
         return;
       case 'events-down':
         for (const event of message.events) {
@@ -446,12 +485,16 @@ class LiveSession implements Session {
     if (status === 'live') {
       this.#outbox.send();
       this.#rewinds.sendAll();
-    } else this.#rewinds.lost();
+    } else {
+      this.#rewinds.lost();
+      this.#jumps.lost();
+    }
     this.#emitter.emit('status', this.status);
   }
 
   #over(error: GametapeError | undefined): void {
     this.#outbox.stop();
+    this.#stopWatching?.();
     this.#refusal = error;
     this.#closed =
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
@@ -484,6 +527,7 @@ class LiveSession implements Session {
 
   /** The clock as events are stamped with it; never goes back. */
   #stamp(): number {
+    this.#jumps.check();
     return Math.max(this.#outbox.lastStamp, stampOf(this.#clock()));
   }
 }

@@ -7,6 +7,7 @@ import {
   type State,
 } from '@gametape/shared';
 import type { ConnectionStatus, Live, LiveEvents, SpectateOptions } from './api.ts';
+import { tickOf } from './clock-watch.ts';
 import { Connection } from './connection.ts';
 import { Emitter } from './emitter.ts';
 import type { Platform } from './platform/platform.ts';
@@ -117,6 +118,7 @@ class Spectator implements Live {
       profile: '',
       instance: this.#id,
       clock: Math.round(this.#platform.now()),
+      tick: tickOf(this.#platform.now),
       ...(token !== undefined && { token }),
       ...(this.#recordingId !== '' && {
         resume: { recordingId: this.#recordingId, epoch: this.#view.epoch, seq: this.#view.seq },
@@ -130,6 +132,9 @@ class Spectator implements Live {
       case 'snapshot':
         this.#view.snapshot(message.records);
         this.#ready();
+        return;
+      case 'clocks':
+        this.#view.clocks(message);
         return;
       case 'producer':
         this.#view.producer(message);

@@ -58,6 +58,8 @@ export {
   type Compression,
   PORTABLE_COMPRESSION,
 } from './recording/byte-io.ts';
+export { type ClockLine, targetOffset, timeOnLine } from './recording/clock-line.ts';
+export type { ClockCounts, ClockMapRecord } from './recording/clock-map.ts';
 export { createdDate } from './recording/created-date.ts';
 export {
   type BlockRow,
@@ -85,6 +87,7 @@ export {
 export {
   type CheckpointRecord,
   type ClockRecord,
+  type ClockSummary,
   type EndRecord,
   type GapRecord,
   type PlayerSummary,

@@ -43,6 +43,7 @@ const UP: { [K in UpMessage['kind']]: fc.Arbitrary<Extract<UpMessage, { kind: K 
       profile: anyText(),
       instance: anyText(),
       clock: count,
+      tick: count,
       name: anyText(),
       token: anyText(300),
       resume: fc.record({ epoch: count, seq: count, recordingId: anyText() }),
@@ -51,6 +52,12 @@ const UP: { [K in UpMessage['kind']]: fc.Arbitrary<Extract<UpMessage, { kind: K 
     { requiredKeys: ['kind', 'protocols', 'room', 'player', 'role', 'profile', 'instance', 'clock', 'state'] },
   ),
   pong: fc.record({ kind: kind('pong'), id: count, received: count, sent: count }),
+  'clock-jump': fc.record({
+    kind: kind('clock-jump'),
+    pseq: count.map((pseq) => Math.max(1, pseq)),
+    jump: micros,
+    clock: count,
+  }),
   'events-up': fc.record(
     {
       kind: kind('events-up'),
@@ -93,6 +100,7 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
       ),
       pauses: pairs,
       paused: fc.record({ since: micros, players: fc.array(anyText(), { maxLength: 3 }) }),
+      takesJumps: fc.constant(true),
     },
     {
       requiredKeys: [
@@ -135,6 +143,10 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
   }),
   ack: fc.record({ kind: kind('ack'), acks }),
   ping: fc.record({ kind: kind('ping'), id: count, acks }),
+  clocks: fc.record({
+    kind: kind('clocks'),
+    errors: fc.array(fc.tuple(count, fc.oneof(fc.nat(), fc.constant(null))), { maxLength: 3 }),
+  }),
   expect: fc.record({ kind: kind('expect'), pseq: count }),
   'need-keyframe': fc.record({ kind: kind('need-keyframe'), pseq: count }),
   notice: fc.record(

@@ -107,7 +107,8 @@ export class HandRoom {
   }
 
   join(name: string, text?: string): HandPlayer {
-    const seat = this.room.addSeat(name, `${name}-1`, 0, undefined);
+    const seat = this.room.addSeat(name, `${name}-1`, undefined);
+    seat.estimate.greet(this.clock.now(), 0);
     this.room.relayEvents.join(seat, { name });
     const player = new HandPlayer(this.room, seat);
     if (text !== undefined) player.record('began', {}, { text });

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks';
+import { type Planned, TimeHeap } from './time-heap.ts';
 
 /** A process of the simulated world: what it has planned dies with it. */
 export interface Owner {
@@ -10,9 +11,7 @@ export interface Owner {
   wallOffsetMs: number;
 }
 
-interface Item {
-  readonly at: number;
-  readonly order: number;
+interface Item extends Planned {
   readonly owner: Owner;
   readonly run: () => void;
   isCancelled: boolean;
@@ -44,7 +43,7 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
  * moment.
  */
 export class ManualClock {
-  readonly #heap: Item[] = [];
+  readonly #heap = new TimeHeap<Item>();
   readonly #world: Owner = { name: 'world', isDead: false, startedAt: 0, wallOffsetMs: 0 };
   #now = 0;
   #order = 0;
@@ -77,7 +76,7 @@ export class ManualClock {
   /** Plans `run`, in this many milliseconds, as that owner. */
   schedule(delayMs: number, run: () => void, owner: Owner = this.#current): Item {
     const item = { at: this.#now + Math.max(0, delayMs), order: this.#order++, owner, run, isCancelled: false };
-    push(this.#heap, item);
+    this.#heap.push(item);
     return item;
   }
 
@@ -93,9 +92,9 @@ export class ManualClock {
     const deadline = this.#now + limitMs;
     await microtasks();
     while (!isDone()) {
-      const item = pop(this.#heap);
+      const item = this.#heap.pop();
       if (!item || item.at > deadline) {
-        if (item) push(this.#heap, item);
+        if (item) this.#heap.push(item);
         return false;
       }
       if (item.isCancelled || item.owner.isDead) continue;
@@ -171,38 +170,4 @@ function microtasks(): Promise<void> {
 /** As Node has it: at least one millisecond, and only whole ones. */
 function whole(delayMs: number): number {
   return delayMs >= 1 ? Math.trunc(delayMs) : 1;
-}
-
-function isBefore(a: Item, b: Item): boolean {
-  return a.at < b.at || (a.at === b.at && a.order < b.order);
-}
-
-function push(heap: Item[], item: Item): void {
-  let at = heap.length;
-  heap.push(item);
-  while (at > 0) {
-    const parent = (at - 1) >> 1;
-    const above = heap[parent] as Item;
-    if (isBefore(above, item)) break;
-    heap[at] = above;
-    at = parent;
-  }
-  heap[at] = item;
-}
-
-function pop(heap: Item[]): Item | undefined {
-  const first = heap[0];
-  const last = heap.pop();
-  if (!first || !last || heap.length === 0) return first;
-  let at = 0;
-  for (;;) {
-    let child = 2 * at + 1;
-    if (child >= heap.length) break;
-    if (child + 1 < heap.length && isBefore(heap[child + 1] as Item, heap[child] as Item)) child++;
-    if (isBefore(last, heap[child] as Item)) break;
-    heap[at] = heap[child] as Item;
-    at = child;
-  }
-  heap[at] = last;
-  return first;
 }

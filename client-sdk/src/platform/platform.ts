@@ -23,6 +23,10 @@ export interface Platform {
   readonly crc32: Crc32;
   /** Monotonic clock in microseconds (T1). */
   now(): number;
+  /** Wall clock in microseconds, which goes on while a device sleeps. @default that of Date */
+  wallNow?(): number;
+  /** Calls back when the page is shown again, or the device may have slept. Returns what ends that. */
+  onWake?(listener: () => void): () => void;
   randomBytes(count: number): Uint8Array;
   openSocket(url: string, subprotocol: string): Socket;
   /** Resolves when it is there: browsers load it once a recording is written. */

@@ -1,4 +1,4 @@
-import type { Json } from '@gametape/shared';
+import type { ClockSummary, Json } from '@gametape/shared';
 import type { Command } from 'commander';
 import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
 import { type RecordingInfo, recordingInfo } from '../recording/recording-info.ts';
@@ -52,15 +52,35 @@ function* toLines(info: RecordingInfo): Generator<string> {
   yield `events      ${info.events} in ${info.blocks} blocks, ${info.bytes} bytes`;
   yield `complete    ${completeness(info)}`;
   yield 'players';
-  for (const { id, events, expected, received, gaps } of info.players) {
+  for (const { id, events, expected, received, gaps, clock } of info.players) {
     const missing = gaps.map(([first, last]) => `${first}-${last}`).join(', ');
     yield `  ${id}  ${events} events, ${received} of ${expected ?? 'an unknown number'} received${missing && `, missing ${missing}`}`;
+    if (clock) yield `    times ${exactness(clock)}`;
   }
   if (info.checkpoints.length > 0) yield 'checkpoints';
   for (const { name, timeS, eventIndex } of info.checkpoints) {
     // Until a recording is finished no checkpoint knows how many events come before it.
     yield `  ${formatSeconds(timeS)}  ${name}${info.finished ? ` (event ${eventIndex})` : ''}`;
   }
+}
+
+/** How exact a player's times are, and how often its clocks were not believed. */
+function exactness({ errorUs, worstErrorUs, unknown, ...counts }: ClockSummary): string {
+  const worst = worstErrorUs > errorUs ? ` (at worst ±${inMs(worstErrorUs)})` : '';
+  const rough = unknown > 0 ? `, ${unknown} as they arrived` : '';
+  const told = Object.entries(counts).filter(([, count]) => count > 0);
+  return `±${inMs(errorUs)}${worst}${rough}${told.map(([what, count]) => `, ${count} ${COUNTED[what] ?? what}`).join('')}`;
+}
+
+const COUNTED: Readonly<Record<string, string>> = {
+  ahead: 'held back to their arrival',
+  early: 'moved behind their cause',
+  backwards: 'that went back',
+  alarms: 'jumps of the clock',
+};
+
+function inMs(us: number): string {
+  return `${(us / 1_000).toFixed(1)} ms`;
 }
 
 function completeness({ complete, finished }: RecordingInfo): string {

@@ -140,8 +140,9 @@ export class RecordingTimeline {
       return;
     }
     let waiting: { leaps: ProducerContext[]; unknown: UnknownRecord[] } = { leaps: [], unknown: [] };
-    const runs = timelineOrder(withoutRepeated(this.reader), async ({ index }) => {
+    const runs = timelineOrder(withoutRepeated(this.reader), async ({ index }, isAgain) => {
       const { content } = await this.reader.readBlock(index);
+      if (isAgain) return content.entries;
       waiting.leaps.push(...leaps.findFirst(content.keyframes()));
       waiting.unknown.push(...content.unknown);
       leaps.pass(content.entries);

@@ -18,6 +18,7 @@ import type { ScannedDamage } from '../journal/log-scan.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { checkBlock, hasHashes, type KnownRecording, loadBlock } from './block-check.ts';
 import { type BlockSurvey, type FoundBlock, storedBytes, surveyBlocks } from './block-survey.ts';
+import { ClockMapQueue } from './clock-map-queue.ts';
 import { rememberLastInflated } from './last-inflated.ts';
 import { findLosses, type Losses, nameLostSeqs, type Run } from './losses.ts';
 import { makeReport, type RecoverReport } from './recover-report.ts';
@@ -169,16 +170,26 @@ async function restore(source: ByteSource, sink: ByteSink, restoring: Restoring)
     isMade,
   });
   const blocks = losses.runs.flatMap(placeBlocks);
-  const read = async ({ block, run, starts }: PlacedBlock): Promise<readonly FoundEntry[]> => {
+  const clockMaps = new ClockMapQueue();
+  const read = async ({ block, run, starts }: PlacedBlock, isAgain: boolean): Promise<readonly FoundEntry[]> => {
     const stored = await storedBytes(source, block);
     const content = loadBlock(block.header, stored, known, compression);
-    restoration.expect(run, content, starts);
-    for (const record of content.unknown) writer.addUnknown(record);
+    if (!isAgain) {
+      restoration.expect(run, content, starts);
+      clockMaps.add(content.clockMaps);
+      for (const record of content.unknown) writer.addUnknown(record);
+    }
     const isBreak = isMade || (run.loss !== undefined && run.blocks[0] === block);
     const clock = isBreak && content.clock ? { ...content.clock, time: block.header.firstTime } : undefined;
     return content.entries.map((entry, i) => ({ ...entry, run, ...(i === 0 && clock && { clock }) }));
   };
-  for await (const run of timelineOrder(blocks, read)) for (const entry of run) await restoration.add(entry);
+  for await (const run of timelineOrder(blocks, read)) {
+    for (const entry of run) {
+      for (const map of clockMaps.before(entry)) writer.addClockMap(map);
+      await restoration.add(entry);
+    }
+  }
+  for (const map of clockMaps.rest()) writer.addClockMap(map);
   await restoration.finish();
   for (const record of survey.index?.unknown ?? []) writer.addUnknown(record, 'index');
   nameLostSeqs(losses, restoration.seqs, survey.index);

@@ -18,6 +18,7 @@ import { BlockChain } from '../journal/block-chain.ts';
 import type { Files } from '../journal/files.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
 import { scanLog } from '../journal/log-scan.ts';
+import { ClockMapQueue } from './clock-map-queue.ts';
 import { timelineOrder } from './timeline-order.ts';
 
 interface SealedBlock {
@@ -27,6 +28,7 @@ interface SealedBlock {
 
 /** The sealed blocks of one recording, read in the order of the timeline. Close it. */
 export class SealedRecording {
+  readonly clockMaps = new ClockMapQueue();
   readonly #source: ByteSource;
   readonly #reader: RecordingReader;
   readonly #blocks: readonly SealedBlock[];
@@ -85,9 +87,13 @@ export class SealedRecording {
     return last ? (await this.#reader.readBlock(last.index)).header.epoch : 1;
   }
 
-  /** All entries in timeline order (T3), in runs. */
+  /** All entries in timeline order (T3), in runs. Those of `clockMaps` that they were placed by are there by then. */
   entries(): AsyncGenerator<readonly TimelineEntry[]> {
-    return timelineOrder(this.#blocks, async ({ index }) => (await this.#reader.readBlock(index)).content.entries);
+    return timelineOrder(this.#blocks, async ({ index }, isAgain) => {
+      const { content } = await this.#reader.readBlock(index);
+      if (!isAgain) this.clockMaps.add(content.clockMaps);
+      return content.entries;
+    });
   }
 
   async close(): Promise<void> {

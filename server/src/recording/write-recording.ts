@@ -117,15 +117,17 @@ async function copy(recording: SealedRecording, sink: FileSink, end: EndRecord):
   const options = { compression: NODE_COMPRESSION, epoch: await recording.epoch() };
   const writer = new RecordingWriter(sink, recording.meta, options);
   for (const producer of recording.producers) writer.addProducer(producer);
-  const { checkpoints } = recording;
+  const { checkpoints, clockMaps } = recording;
   const gaps = new GapQueue(recording.gaps);
   for await (const run of recording.entries()) {
     for (const entry of run) {
+      for (const map of clockMaps.before(entry)) writer.addClockMap(map);
       await writer.add(entry);
       for (const gap of gaps.passedBy(entry)) writer.addGap(gap);
       for (const name of checkpoints.get(entry.seq) ?? []) writer.addCheckpoint(name, entry);
     }
   }
+  for (const map of clockMaps.rest()) writer.addClockMap(map);
   for (const gap of gaps.rest()) writer.addGap(gap);
   return await writer.finish({ ...end, expected: new Map(end.expected) });
 }

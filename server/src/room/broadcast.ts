@@ -1,4 +1,4 @@
-import { encodeMessage } from '@gametape/shared';
+import { type ClockMapRecord, encodeMessage } from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import { fanOut } from './fan-out.ts';
 import { NO_ACKS, type Receiver } from './receiver.ts';
@@ -9,6 +9,8 @@ import type { Seats } from './seats.ts';
 const ACK_DELAY_MS = 50;
 /** Receivers that could not be shown everything are looked at again after this long. */
 const RETRY_MS = 100;
+/** How exact times are changes slowly, and there may be thousands to be told. */
+const CLOCKS_MS = 1_000;
 
 export interface BroadcastOptions {
   readonly clock: RoomClock;
@@ -28,6 +30,10 @@ export class Broadcast {
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
+  #clockTimer: NodeJS.Timeout | undefined;
+  /** Bounds of the error by producer, and those that nobody has been told of. */
+  readonly #clockErrors = new Map<number, number | null>();
+  readonly #clockNews = new Set<number>();
   #isStopped = false;
 
   constructor(options: BroadcastOptions) {
@@ -59,6 +65,25 @@ export class Broadcast {
     }
   }
 
+  /** Tells whoever wants to know it how exact a producer's times are from now on (T2): all that changed in a second at once. */
+  showClock({ producer, errorUs }: Pick<ClockMapRecord, 'producer' | 'errorUs'>): void {
+    if (this.#isStopped || this.#clockErrors.get(producer) === errorUs) return;
+    this.#clockErrors.set(producer, errorUs);
+    this.#clockNews.add(producer);
+    this.#clockTimer ??= setTimeout(() => {
+      this.#clockTimer = undefined;
+      this.#options.guard(() => this.#sendClocks());
+    }, CLOCKS_MS);
+  }
+
+  #sendClocks(): void {
+    const errors = [...this.#clockNews].map((producer) => [producer, this.#clockErrors.get(producer) ?? null] as const);
+    this.#clockNews.clear();
+    const bytes = encodeMessage({ kind: 'clocks', errors });
+    const players = this.#options.seats.all.map(({ receiver }) => receiver);
+    for (const receiver of [...players, ...this.spectators]) if (receiver?.knowsClocks) receiver.sendBytes(bytes);
+  }
+
   /** Sends every player its acks soon, unless what it is shown meanwhile carries them (W3). */
   scheduleAcks(): void {
     if (this.#isStopped) return;
@@ -82,6 +107,7 @@ export class Broadcast {
     this.#sendAcks();
     clearTimeout(this.#ackTimer);
     clearTimeout(this.#retryTimer);
+    clearTimeout(this.#clockTimer);
   }
 
   /** Sends acks that are news, but not to whom had some since `recently`: true if there is such a one. */

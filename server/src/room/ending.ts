@@ -74,6 +74,7 @@ export class Ending {
     clearTimeout(this.#timer);
     for (const seat of this.#room.seats.all) this.#membership.remove(seat, 'ended');
     this.#room.stateLeftOut();
+    this.#room.recordClockCounts();
     const end = {
       endedAt: this.#room.clock.now(),
       outcome: this.#outcome,

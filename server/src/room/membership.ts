@@ -12,7 +12,6 @@ import {
   writeRecord,
 } from '@gametape/shared';
 import type { RelayOptions } from '../options.ts';
-import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import type { Peer } from '../transport/transport.ts';
 import { Receiver } from './receiver.ts';
 import type { LeaveReason } from './relay-bodies.ts';
@@ -81,7 +80,7 @@ export class Membership {
     seat.receiver = receiver;
     old?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the same session has connected again');
     if (known) {
-      known.estimate = new ClockEstimate(room.clock.now(), hello.clock);
+      known.estimate.greet(room.clock.now(), hello.clock, hello.tick);
       // The demand for a keyframe may have been lost with the old socket: what does not fit will make it again.
       known.awaitsGap = false;
     }
@@ -90,7 +89,7 @@ export class Membership {
       known.presence = 'present';
     }
     try {
-      await this.#welcome(receiver, seat, hello.resume);
+      await this.#welcome(receiver, seat, hello);
     } catch (error) {
       this.lose(seat, peer);
       throw error;
@@ -110,7 +109,7 @@ export class Membership {
     const receiver = new Receiver(peer, -1);
     room.broadcast.spectators.add(receiver);
     try {
-      await this.#welcome(receiver, undefined, hello.resume);
+      await this.#welcome(receiver, undefined, hello);
     } catch (error) {
       room.broadcast.spectators.delete(receiver);
       throw error;
@@ -184,7 +183,8 @@ export class Membership {
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
     if (hello.resume) room.accountForUnknown();
-    const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
+    const seat = room.addSeat(hello.player, hello.instance, hello.name);
+    seat.estimate.greet(room.clock.now(), hello.clock, hello.tick);
     room.relayEvents.join(seat, { name: hello.name ?? hello.player }, initial);
     room.relayEvents.startFrom(seat);
     return seat;
@@ -201,7 +201,7 @@ export class Membership {
   }
 
   /** W5: takes the position, then the snapshot at it, then lets come what came after. */
-  async #welcome(receiver: Receiver, seat: Seat | undefined, resume: Position | undefined): Promise<void> {
+  async #welcome(receiver: Receiver, seat: Seat | undefined, { resume, tick }: Hello): Promise<void> {
     const room = this.#room;
     const position = room.recording.headSeq;
     const resumption = this.#resumption(resume);
@@ -230,6 +230,7 @@ export class Membership {
       createdAt: room.meta.createdAt,
       silenceMs: this.#options.silenceMs,
       durability: room.durability,
+      takesJumps: true,
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),
@@ -239,6 +240,8 @@ export class Membership {
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
     receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
     receiver.isReady = true;
+    receiver.knowsClocks = tick !== undefined;
+    if (receiver.knowsClocks) receiver.send({ kind: 'clocks', errors: this.#clockErrors() });
     room.broadcast.fanOut();
   }
 
@@ -250,6 +253,10 @@ export class Membership {
   /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
   #announcedAt(seq: number): number {
     return this.#room.seats.all.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
+  }
+
+  #clockErrors(): [producer: number, errorUs: number | null][] {
+    return this.#room.seats.current.map(({ context, estimate }) => [context.index, estimate.errorUs]);
   }
 
   #snapshot(leftOut: number): Uint8Array {

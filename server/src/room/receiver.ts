@@ -22,8 +22,12 @@ export class Receiver {
   /** The acks it was last sent, and when (milliseconds of performance.now()). */
   acks = NO_ACKS;
   ackedAt = 0;
+  /** It wants to be told how exact the clocks of the room are. Not before its welcome. */
+  knowsClocks = false;
   /** False until its welcome and snapshot are sent. */
   isReady = false;
+  #expected = 0;
+  #found = 0;
   #lowest = 0;
   #lowestAt = 0;
   /** Bytes of a snapshot that may still be on their way: a peer cannot be blamed for what it was just given. */
@@ -40,6 +44,16 @@ export class Receiver {
 
   sendBytes(bytes: Uint8Array): void {
     for (const part of chunked(bytes)) this.peer.send(part);
+  }
+
+  /**
+   * Asks for what was left out before event `found` (W2): once for all that follows it, since each answer is everything from
+   * there on, and again when that comes with something left out.
+   */
+  expect(pseq: number, found: number): void {
+    if (pseq !== this.#expected || found <= this.#found) this.send({ kind: 'expect', pseq });
+    this.#expected = pseq;
+    this.#found = found;
   }
 
   /** Sends what carries these acks, whatever else it carries. */

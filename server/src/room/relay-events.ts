@@ -7,7 +7,7 @@ import {
   type TimelineEntry,
 } from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
-import { isLater, type Key, ORIGIN } from '../timeline/timeline.ts';
+import { isLater, type Key, ORIGIN } from '../timeline/key.ts';
 import { type LeaveReason, relayBody, restoringBody } from './relay-bodies.ts';
 import type { RoomLimits } from './room-limits.ts';
 import type { RoomRecording } from './room-recording.ts';

@@ -2,6 +2,7 @@ import {
   BlockBuilder,
   type BlockLink,
   type CheckpointRecord,
+  type ClockMapRecord,
   type Compression,
   type EndRecord,
   type GametapeError,
@@ -117,6 +118,10 @@ export class RoomJournal {
 
   addCheckpoint(checkpoint: CheckpointRecord): void {
     this.#each((builder) => builder.checkpoint(checkpoint));
+  }
+
+  addClockMap(map: ClockMapRecord): void {
+    this.#each((builder) => builder.clockMap(map));
   }
 
   addGap(gap: GapRecord): void {

@@ -1,5 +1,6 @@
 import {
   type CheckpointRecord,
+  type ClockMapRecord,
   type EndRecord,
   GametapeError,
   type GapRecord,
@@ -79,6 +80,12 @@ export class RoomOutput {
   addCheckpoint(checkpoint: CheckpointRecord): void {
     this.#options.journal.addCheckpoint(checkpoint);
     this.#scheduleFlush();
+  }
+
+  /** Of the entry that is added next, or of none any more: it waits for neither a flush nor anybody. */
+  addClockMap(map: ClockMapRecord): void {
+    this.#options.journal.addClockMap(map);
+    this.#options.broadcast.showClock(map);
   }
 
   addGap(gap: GapRecord): void {

@@ -222,6 +222,7 @@ class Recovery {
       this.#sealing.add(entry);
       taken.add(entry.seq);
     }
+    for (const map of block.clockMaps) if (this.#identity.producers.has(map.producer)) this.#sealing.clockMap(map);
     for (const gap of block.gaps) {
       const producer = this.#identity.producers.has(gap.producer) ? this.#producers.get(gap.producer) : undefined;
       if (!producer || producer.isCut || gap.firstPseq > producer.context.pseq + 1) continue;

@@ -83,7 +83,7 @@ export class Room {
     const now = clock.now();
     const seats = new Seats(
       meta.room,
-      start.producers.map((producer) => Seat.restored(producer, now)),
+      start.producers.map((producer) => Seat.restored(producer, epoch)),
     );
     const limits = new RoomLimits(meta.room, seats, start.gaps);
     const recent = RecentEntries.restored(start.recent, headSeq, now);
@@ -132,11 +132,11 @@ export class Room {
   }
 
   /** A new producer's seat. Its PLAYER_JOIN is recorded apart, by `relayEvents.join`. @throws GametapeError `ROOM_FULL` */
-  addSeat(player: string, instance: string, clock: number, name: string | undefined): Seat {
+  addSeat(player: string, instance: string, name: string | undefined): Seat {
     const index = this.seats.all.length;
     this.#limits.checkProducers(index);
     const context = new ProducerContext(this.profile, { index, player, instance });
-    const seat = new Seat(context, new ClockEstimate(this.clock.now(), clock), name);
+    const seat = new Seat(context, new ClockEstimate(this.epoch), name);
     this.seats.add(seat);
     this.output.addProducer(context);
     return seat;
@@ -151,7 +151,7 @@ export class Room {
     const { context } = seat;
     if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
-      seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });
+      seat.receiver?.expect(context.pseq + 1, firstPseq);
       return;
     }
     // T5: a client cannot have been shown what does not exist.
@@ -194,7 +194,7 @@ export class Room {
   stateLeftOut(): void {
     for (const lastPseq of this.#unknown.splice(0)) {
       const index = this.seats.all.length;
-      const seat = this.addSeat(`unknown-${index}`, '', 0, undefined);
+      const seat = this.addSeat(`unknown-${index}`, '', undefined);
       seat.presence = 'gone';
       seat.leftOut = lastPseq;
     }
@@ -244,15 +244,27 @@ export class Room {
     const { recording } = this;
     const { lastKey, estimate, shown } = seat;
     // Field by field: a spread here costs more than all the rest of placing an event.
-    const { time, hlc } = recording.timeline.place({ previous: lastKey, estimate, stamp, arrival, shown });
+    const wentBackUs = Math.max(0, -stampDelta);
+    const placing = { previous: lastKey, estimate, pseq, stamp, wentBackUs, arrival, shown };
+    const { time, hlc } = recording.timeline.place(placing);
     const seq = recording.headSeq + 1;
     const entry = { seq, producer: context.index, pseq, time, hlc, stamp, body };
     seat.lastKey = entry;
     seat.received++;
     seat.rememberBody(pseq, this.#environment.compression.crc32(sent));
     context.follow(entry);
+    const change = estimate.takeChange(context.index);
+    if (change) this.output.addClockMap(change);
     recording.append(entry, seat, arrival, decoded.event);
     return true;
+  }
+
+  /** Records what has been counted of everybody's clocks since their maps changed last: the room ends (T5). */
+  recordClockCounts(): void {
+    for (const { estimate, context } of this.seats.all) {
+      const counts = estimate.takeCounts(context.index);
+      if (counts) this.output.addClockMap(counts);
+    }
   }
 
   #askForKeyframe(seat: Seat, pseq: number, reason: string): false {

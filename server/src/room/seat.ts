@@ -1,6 +1,6 @@
 import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
-import { type Key, ORIGIN } from '../timeline/timeline.ts';
+import { type Key, ORIGIN } from '../timeline/key.ts';
 import type { Receiver } from './receiver.ts';
 import { withoutChange } from './relay-bodies.ts';
 import type { RestoredProducer } from './room-start.ts';
@@ -25,7 +25,7 @@ export class Seat {
   /** Its first PLAYER_JOIN, which carries its state at the start, is recorded. */
   hasJoined = false;
   receiver: Receiver | undefined;
-  estimate: ClockEstimate;
+  readonly estimate: ClockEstimate;
   /** Key of the producer's own last event: what the relay says about it does not hold later events back (T6). */
   lastKey: Key = ORIGIN;
   /** Seq of its first entry. */
@@ -62,12 +62,12 @@ export class Seat {
     this.name = name;
   }
 
-  /** A seat as it comes back at that room time: nobody is connected, who was may return. */
+  /** A seat as it comes back in that epoch of the room: nobody is connected, who was may return. */
   static restored(
     { context, hasJoined, isPresent, firstSeq, expected, ...standing }: RestoredProducer,
-    now: number,
+    epoch: number,
   ): Seat {
-    const seat = new Seat(context, new ClockEstimate(now, now), undefined);
+    const seat = new Seat(context, new ClockEstimate(epoch), undefined);
     seat.presence = isPresent ? 'away' : 'gone';
     seat.hasJoined = hasJoined;
     // What it had accepted is stable once sealed.

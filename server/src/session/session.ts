@@ -14,11 +14,13 @@ import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import { noticeOf } from '../room/notice.ts';
-import type { Receiver } from '../room/receiver.ts';
+import { NO_ACKS, type Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
 import type { Peer, PeerReceiver } from '../transport/transport.ts';
-import { NO_PROBE, Probes } from './probes.ts';
+import { ClockProbing } from './clock-probing.ts';
+import { HeldMessages } from './held-messages.ts';
+import { NO_PROBE } from './probes.ts';
 
 /**
  * What a session is; a field exists only in the state that has it.
@@ -28,9 +30,11 @@ import { NO_PROBE, Probes } from './probes.ts';
 type SessionState =
   | { readonly kind: 'awaiting-hello' }
   | { readonly kind: 'joining' }
-  | { readonly kind: 'playing'; readonly live: LiveRoom; readonly seat: Seat }
+  | { readonly kind: 'playing'; readonly live: LiveRoom; readonly seat: Seat; readonly probing: ClockProbing }
   | { readonly kind: 'watching'; readonly live: LiveRoom; readonly receiver: Receiver }
   | { readonly kind: 'closed' };
+
+type Playing = Extract<SessionState, { kind: 'playing' }>;
 
 export interface SessionOptions {
   readonly directory: RoomDirectory;
@@ -45,12 +49,11 @@ export class Session implements PeerReceiver {
   readonly #deps: SessionOptions;
   readonly #chunks = new ChunkAssembler();
   readonly #handshakeTimer: NodeJS.Timeout;
-  readonly #probes = new Probes();
+  readonly #held = new HeldMessages((messages) => this.#handleHeld(messages));
   #state: SessionState = { kind: 'awaiting-hello' };
   /** The room that it has turned to, in whatever state it is. */
   #live: LiveRoom | undefined;
   #heardAt = performance.now();
-  #probeTimer: NodeJS.Timeout | undefined;
 
   constructor(peer: Peer, deps: SessionOptions) {
     this.#peer = peer;
@@ -68,7 +71,7 @@ export class Session implements PeerReceiver {
   receive(bytes: Uint8Array): void {
     this.#heardAt = performance.now();
     try {
-      this.#handle(decodeUpMessage(bytes));
+      this.#handle(decodeUpMessage(bytes), bytes.length);
     } catch (error) {
       this.#refuse(error);
     }
@@ -78,7 +81,8 @@ export class Session implements PeerReceiver {
     const state = this.#state;
     this.#state = { kind: 'closed' };
     clearTimeout(this.#handshakeTimer);
-    clearTimeout(this.#probeTimer);
+    this.#held.drop();
+    if (state.kind === 'playing') state.probing.stop();
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
     if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
@@ -91,23 +95,38 @@ export class Session implements PeerReceiver {
     }
   }
 
-  /** Heartbeat, clock probe and acks in one (W10); a peer that has long been silent is dropped. */
+  /** Heartbeat with acks (W10); a peer that has long been silent is dropped. */
   beat(now: number): void {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
     if (now - this.#heardAt > this.#deps.options.silenceMs) {
       this.#peer.close(CloseCode.SILENT, `TIMED_OUT: nothing heard for ${this.#deps.options.silenceMs} ms`);
       return;
     }
-    this.#probe();
+    const { accepted, stable } = this.#state.kind === 'playing' ? this.#state.seat : NO_ACKS;
+    this.#peer.send(encodeMessage({ kind: 'ping', id: NO_PROBE, acks: { accepted, stable } }));
   }
 
-  #handle(message: UpMessage): void {
+  #handle(message: UpMessage, bytes: number): void {
     if (message.kind === 'chunk') {
       const whole = this.#chunks.add(message);
-      if (whole) this.#handleWhole(decodeUpMessage(whole));
+      if (whole) this.#takeInTurn(decodeUpMessage(whole), whole.length);
       return;
     }
-    this.#handleWhole(message);
+    this.#takeInTurn(message, bytes);
+  }
+
+  #takeInTurn(message: UpMessage, bytes: number): void {
+    const isAboutClock = message.kind === 'pong' || message.kind === 'clock-jump';
+    if (this.#held.isHolding && !isAboutClock) this.#held.add(message, bytes);
+    else this.#handleWhole(message);
+  }
+
+  #handleHeld(messages: readonly UpMessage[]): void {
+    try {
+      for (const message of messages) this.#handleWhole(message);
+    } catch (error) {
+      this.#refuse(error);
+    }
   }
 
   #handleWhole(message: UpMessage): void {
@@ -121,10 +140,10 @@ export class Session implements PeerReceiver {
         this.#greet(message);
         return;
       case 'playing':
-        this.#handlePlaying(message, state.live, state.seat);
+        this.#handlePlaying(message, state);
         return;
       case 'watching':
-        if (message.kind === 'pong') return;
+        if (message.kind === 'pong' || message.kind === 'clock-jump') return;
         throw new GametapeError('NOT_ALLOWED', `a spectator may not send ${message.kind}`);
       case 'joining':
         throw new GametapeError('BAD_MESSAGE', `${message.kind} before the welcome`);
@@ -132,16 +151,22 @@ export class Session implements PeerReceiver {
     }
   }
 
-  #handlePlaying(message: Exclude<UpMessage, { kind: 'chunk' }>, live: LiveRoom, seat: Seat): void {
+  #handlePlaying(message: Exclude<UpMessage, { kind: 'chunk' }>, { live, seat, probing }: Playing): void {
     switch (message.kind) {
       case 'events-up':
         live.room.accept(seat, message);
+        probing.follow();
         return;
       case 'gap':
         live.room.acceptGap(seat, message);
         return;
       case 'pong':
-        this.#takePong(message, live, seat);
+        probing.answer(message, this.#heardAt);
+        return;
+      case 'clock-jump':
+        seat.estimate.report({ pseq: message.pseq, jumpUs: message.jump, clock: message.clock }, live.room.clock.now());
+        this.#held.hold();
+        probing.follow();
         return;
       case 'leave':
         this.#run(live.leave(seat, message.lastPseq));
@@ -200,9 +225,15 @@ export class Session implements PeerReceiver {
     } else {
       const seat = await live.addPlayer(hello, this.#peer);
       if (this.#isClosed) live.lose(seat, this.#peer);
-      else this.#state = { kind: 'playing', live, seat };
+      else {
+        const onKnown = () => this.#held.isHolding && this.#held.release();
+        const { clock } = live.room;
+        const probing = new ClockProbing({ peer: this.#peer, seat, clock, log: this.#deps.log, onKnown });
+        this.#state = { kind: 'playing', live, seat, probing };
+        if (hello.resume) this.#held.hold();
+        probing.start();
+      }
     }
-    if (!this.#isClosed) this.#probe();
   }
 
   /** Whoever asks for the end of a session that is over gets it. */
@@ -213,26 +244,6 @@ export class Session implements PeerReceiver {
 
   get #isClosed(): boolean {
     return this.#state.kind === 'closed';
-  }
-
-  #probe(): void {
-    clearTimeout(this.#probeTimer);
-    if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
-    const { accepted = 0, stable = 0 } = this.#state.kind === 'playing' ? this.#state.seat : {};
-    // A probe that waits behind other bytes would measure them, not the network: then it only asks for a sign of life.
-    const isProbe = this.#peer.bufferedBytes === 0 || this.#probes.isNew;
-    const id = isProbe ? this.#probes.next(this.#state.live.room.clock.now()) : NO_PROBE;
-    this.#peer.send(encodeMessage({ kind: 'ping', id, acks: { accepted, stable } }));
-  }
-
-  #takePong(pong: Extract<UpMessage, { kind: 'pong' }>, live: LiveRoom, seat: Seat): void {
-    const sentAt = this.#probes.answer(pong.id);
-    if (sentAt === undefined) return;
-    const { received: clientReceived, sent: clientSent } = pong;
-    seat.estimate.add({ sentAt, answeredAt: live.room.clock.now(), clientReceived, clientSent });
-    // A burst at the start, so that the first events find a good estimate.
-    const waitMs = this.#probes.burstWaitMs;
-    if (waitMs !== undefined) this.#probeTimer = setTimeout(() => this.#probe(), waitMs);
   }
 
   #run(work: Promise<void>): void {

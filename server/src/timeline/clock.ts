@@ -10,7 +10,12 @@ export class RoomClock {
   }
 
   now(): number {
-    return Math.round(monotonicUs() - this.#anchorUs + this.#offsetUs);
+    return this.at(performance.now());
+  }
+
+  /** Room time at a moment of performance.now(). */
+  at(milliseconds: number): number {
+    return Math.round(milliseconds * 1_000 - this.#anchorUs + this.#offsetUs);
   }
 }
 

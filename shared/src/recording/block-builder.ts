@@ -4,6 +4,7 @@ import type { TimelineEntry } from '../event.ts';
 import { LIMITS, refuseMore } from '../limits.ts';
 import { BlockKind, type BlockLink, encodeBlock } from './block.ts';
 import type { Compression } from './byte-io.ts';
+import { type ClockMapRecord, writeClockMaps } from './clock-map.ts';
 import { type EntryBase, writeEventColumns } from './event-columns.ts';
 import { writeKeyframe } from './keyframe-record.ts';
 import { writeLaterKeyframe } from './later-keyframe.ts';
@@ -29,6 +30,8 @@ import { type RoomRecord, writeRoom } from './room-record.ts';
 const ENTRY_OVERHEAD = 8;
 /** What a checkpoint or a gap costs a reader beside its bytes, roughly: there can be as many as one likes in a block. */
 const RECORD_OVERHEAD = 128;
+/** What a change of a clock's map takes, roughly. */
+const CLOCK_MAP_BYTES = 24;
 
 /** Gathers entries and records into one events block. Bodies are kept by reference until `close`. */
 export class BlockBuilder {
@@ -39,6 +42,7 @@ export class BlockBuilder {
   readonly #scratch = new ByteWriter(1_024);
   readonly #bases = new Map<number, EntryBase>();
   #entries: TimelineEntry[] = [];
+  #clockMaps: ClockMapRecord[] = [];
   #recordCount = 0;
   #contentBytes = 0;
   #selfContained = false;
@@ -51,7 +55,7 @@ export class BlockBuilder {
 
   /** Nothing has been put into it yet. */
   get isNew(): boolean {
-    return this.#entries.length === 0 && this.#records.length === 0;
+    return this.#entries.length === 0 && this.#records.length === 0 && this.#clockMaps.length === 0;
   }
 
   get entries(): number {
@@ -135,6 +139,12 @@ export class BlockBuilder {
     this.#record(RecordType.Gap);
   }
 
+  /** A change of the map from a producer's clock to room time: the block lists them all. */
+  clockMap(map: ClockMapRecord): void {
+    this.#clockMaps.push(map);
+    this.#contentBytes += CLOCK_MAP_BYTES;
+  }
+
   end(end: EndRecord): void {
     writeValueRecord(this.#scratch, end);
     this.#record(RecordType.End);
@@ -169,6 +179,11 @@ export class BlockBuilder {
       lastTime = Math.max(lastTime, time);
     }
     if (entries.length === 0) [firstSeq, firstTime, lastTime] = [0, 0, 0];
+    if (this.#clockMaps.length > 0) {
+      writeClockMaps(this.#scratch, this.#clockMaps);
+      this.#record(RecordType.ClockMaps);
+      this.#clockMaps = [];
+    }
     if (entries.length > 0) {
       writeEventColumns(this.#scratch, entries, { firstSeq, firstTime, producers: this.#bases });
       this.#record(RecordType.Events);

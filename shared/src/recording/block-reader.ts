@@ -6,6 +6,7 @@ import type { StateEntry } from '../state/live-state.ts';
 import { type BlockHeader, decodeBlockPayload } from './block.ts';
 import { BlockEntries } from './block-entries.ts';
 import type { Compression } from './byte-io.ts';
+import { type ClockMapRecord, readClockMaps } from './clock-map.ts';
 import { readEventColumns } from './event-columns.ts';
 import { readKeyframe } from './keyframe-record.ts';
 import { readLaterKeyframe, readLaterKeyframePlace } from './later-keyframe.ts';
@@ -50,6 +51,8 @@ export class EventBlock {
   readonly clock: ClockRecord | undefined;
   /** How its room stood at its start: only sealed blocks of an unfinished recording say it (J3). */
   readonly room: RoomRecord | undefined;
+  /** Changes of the maps from producers' clocks to room time, in the order in which they were made (T2). */
+  readonly clockMaps: readonly ClockMapRecord[] = [];
   /** Records of types this version does not know (R5). */
   readonly unknown: UnknownRecord[] = [];
   readonly #identity: RecordingIdentity;
@@ -97,6 +100,9 @@ export class EventBlock {
           break;
         case RecordType.Room:
           this.room = readRoom(reader);
+          break;
+        case RecordType.ClockMaps:
+          this.clockMaps = readClockMaps(reader);
           break;
         case RecordType.Summary:
           this.summary = readSummary(reader);

@@ -6,6 +6,8 @@ import { type Profile, profileNamed } from '../profile/profile.ts';
 import type { JsonObject } from '../values/json.ts';
 import { BlockBuilder } from './block-builder.ts';
 import { type ByteSink, type Compression, PORTABLE_COMPRESSION } from './byte-io.ts';
+import type { ClockMapRecord } from './clock-map.ts';
+import { ClockSummaries } from './clock-summaries.ts';
 import { LaterKeyframes } from './later-keyframes.ts';
 import { MAX_MARKERS } from './markers.ts';
 import { PlayClock } from './play-clock.ts';
@@ -67,6 +69,7 @@ export class RecordingWriter {
   readonly #builder: BlockBuilder;
   readonly #file: RecordingFileWriter;
   readonly #keyframes = new LaterKeyframes();
+  readonly #clocks = new ClockSummaries();
   #headBytes = 0;
   #blockEvents = 0;
   #events = 0;
@@ -137,6 +140,7 @@ export class RecordingWriter {
     this.#current.set(context.player, context);
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (entry.stamp !== null) count(this.#receivedCounts, context.player);
+    this.#clocks.addEntry(context.player, entry);
     if (body.event) this.#addEvent(entry, body.event, context.player);
     return body;
   }
@@ -147,6 +151,15 @@ export class RecordingWriter {
     const checkpoint = { name, seq: entry.seq, eventIndex, time: entry.time, hashes: this.#hashes() };
     put(this.#file.checkpoints, checkpoint, 'checkpoints');
     this.#builder.checkpoint(checkpoint);
+  }
+
+  /** A producer's clock is mapped otherwise from the entry on that is added next. Nothing is kept of a producer that is not here. */
+  addClockMap(map: ClockMapRecord): void {
+    const context = this.#contexts.get(map.producer);
+    if (!context) return;
+    if (this.#builder.isNew) this.#openBlock();
+    this.#clocks.addMap(context.player, map);
+    this.#builder.clockMap(map);
   }
 
   /** @throws GametapeError `LIMIT_EXCEEDED` */
@@ -225,6 +238,7 @@ export class RecordingWriter {
     const ids = new Set([...this.#contexts.values()].map(({ player }) => player));
     const players = [...ids].map((id): PlayerSummary => {
       const received = this.#receivedCounts.get(id) ?? 0;
+      const clock = this.#clocks.of(id);
       const gaps = this.#file.gaps.filter(({ producer }) => this.#contexts.get(producer)?.player === id);
       return {
         id,
@@ -232,6 +246,7 @@ export class RecordingWriter {
         expected: expected?.has(id) ? (expected.get(id) as number | null) : received,
         received,
         gaps: gaps.map(({ firstPseq, lastPseq }) => [firstPseq, lastPseq]),
+        ...(clock && { clock }),
       };
     });
     return {

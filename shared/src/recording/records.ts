@@ -5,6 +5,7 @@ import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
 import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 import { isListOf, isPair } from '../values/shape.ts';
+import type { ClockCounts } from './clock-map.ts';
 import type { OpenPause } from './play-clock.ts';
 
 /** Types of the records in a block's payload (FORMAT.md). Others are skipped, and kept on rewrite (R5). */
@@ -24,6 +25,7 @@ export const RecordType = {
   Pauses: 13,
   PreviousIndex: 14,
   Room: 15,
+  ClockMaps: 16,
 } as const;
 
 /** One SDK instance of one player. */
@@ -96,6 +98,16 @@ export interface Redaction {
   readonly at: number;
 }
 
+/** How exact a player's times are: bounds of their error in microseconds (T2), and how often its clocks were overruled (T5). */
+export interface ClockSummary extends ClockCounts {
+  /** Holds for 95 of 100 of its events that have one. */
+  readonly errorUs: number;
+  /** Holds for all of them. */
+  readonly worstErrorUs: number;
+  /** Events of which nothing certain is known: they came before any probe was answered, or of a clock that was not believed. */
+  readonly unknown: number;
+}
+
 export interface PlayerSummary {
   readonly id: string;
   readonly events: number;
@@ -103,6 +115,8 @@ export interface PlayerSummary {
   readonly expected: number | null;
   readonly received: number;
   readonly gaps: readonly (readonly [firstPseq: number, lastPseq: number])[];
+  /** Only where a relay has recorded it. */
+  readonly clock?: ClockSummary;
 }
 
 /** What is known of a recording at its end. Times are microseconds of room time, the duration of play time. */

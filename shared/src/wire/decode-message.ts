@@ -5,6 +5,7 @@ import { LIMITS } from '../limits.ts';
 import {
   type Acks,
   type Chunk,
+  type Clocks,
   type DownMessage,
   EVENTS_FLAGS,
   type EventDown,
@@ -29,6 +30,8 @@ export function decodeUpMessage(bytes: Uint8Array): UpMessage {
       return readHello(reader);
     case MessageByte.pong:
       return ended(reader, { kind: 'pong', id: reader.varint(), received: reader.varint(), sent: reader.varint() });
+    case MessageByte['clock-jump']:
+      return readClockJump(reader);
     case MessageByte.gap:
       return readGap(reader);
     case MessageByte.leave:
@@ -73,6 +76,8 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
       return ended(reader, { kind: 'ack', acks: readAcks(reader) });
     case MessageByte.ping:
       return ended(reader, { kind: 'ping', id: reader.varint(), acks: readAcks(reader) });
+    case MessageByte.clocks:
+      return ended(reader, { kind: 'clocks', errors: readErrors(reader) });
     case MessageByte.expect:
       return ended(reader, { kind: 'expect', pseq: reader.varint() });
     case MessageByte.notice:
@@ -118,6 +123,21 @@ function readGap(reader: ByteReader): UpMessage {
   const [firstPseq, lastPseq] = [reader.varint(), reader.varint()];
   if (firstPseq === 0 || lastPseq < firstPseq) reader.fail(`has a gap from event ${firstPseq} to ${lastPseq}`);
   return ended(reader, { kind: 'gap', firstPseq, lastPseq, reason: reader.text() });
+}
+
+function readClockJump(reader: ByteReader): UpMessage {
+  const [pseq, jump, clock] = [reader.varint(), reader.zigzag(), reader.varint()];
+  if (pseq === 0) reader.fail('has a clock that jumped at event number 0');
+  return ended(reader, { kind: 'clock-jump', pseq, jump, clock });
+}
+
+function readErrors(reader: ByteReader): Clocks['errors'] {
+  const errors: [number, number | null][] = [];
+  for (let count = reader.count(2); count > 0; count--) {
+    const [producer, error] = [reader.varint(), reader.varint()];
+    errors.push([producer, error === 0 ? null : error - 1]);
+  }
+  return errors;
 }
 
 function readChunk(reader: ByteReader): Chunk {

@@ -41,6 +41,11 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
       writer.varint(message.received);
       writer.varint(message.sent);
       break;
+    case 'clock-jump':
+      writer.varint(message.pseq);
+      writer.zigzag(message.jump);
+      writer.varint(message.clock);
+      break;
     case 'gap':
       writer.varint(message.firstPseq);
       writer.varint(message.lastPseq);
@@ -73,6 +78,13 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
     case 'ping':
       writer.varint(message.id);
       writeAcks(writer, message.acks);
+      break;
+    case 'clocks':
+      writer.varint(message.errors.length);
+      for (const [producer, errorUs] of message.errors) {
+        writer.varint(producer);
+        writer.varint(errorUs === null ? 0 : errorUs + 1);
+      }
       break;
     case 'expect':
     case 'need-keyframe':

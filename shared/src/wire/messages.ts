@@ -26,6 +26,8 @@ export interface Hello {
   /** Names one SDK instance: the producer of what it records. */
   readonly instance: string;
   readonly clock: number;
+  /** In what steps that clock ticks, in microseconds. Who says it is told how exact the clocks of a room are. */
+  readonly tick?: number;
   readonly name?: string;
   readonly token?: string;
   /** The position to go on from after a lost connection, and the recording it is of. */
@@ -40,6 +42,17 @@ export interface Pong {
   readonly id: number;
   readonly received: number;
   readonly sent: number;
+}
+
+/**
+ * The clock stood still while time went on, or was set: events from `pseq` on are stamped by what is another clock (T2).
+ * `jump` is how much more time has passed than it shows, `clock` what it shows now, in microseconds.
+ */
+export interface ClockJump {
+  readonly kind: 'clock-jump';
+  readonly pseq: number;
+  readonly jump: number;
+  readonly clock: number;
 }
 
 /** Consecutive events of one producer, from `firstPseq` on (W2). Resent messages are the identical bytes. */
@@ -127,6 +140,8 @@ export interface Welcome {
   readonly paused?: OpenPause;
   /** Seq of the last rewind of this connection's own producer: then its own keyframe is in the snapshot too (T8). */
   readonly rewound?: number;
+  /** The relay wants to be told of clocks that jump. */
+  readonly takesJumps?: boolean;
 }
 
 /** Producers and their keyframes, as records of a block (FORMAT.md), at the position of the welcome (W5). */
@@ -177,6 +192,12 @@ export interface Ping {
   readonly kind: 'ping';
   readonly id: number;
   readonly acks: Acks;
+}
+
+/** How far the times of producers may be from the truth: bounds of the error in microseconds, null where none is known (T2). */
+export interface Clocks {
+  readonly kind: 'clocks';
+  readonly errors: readonly (readonly [producer: number, errorUs: number | null])[];
 }
 
 /** The producer skipped something: go on from here (W2). */
@@ -237,7 +258,7 @@ export interface Chunk {
   readonly bytes: Uint8Array;
 }
 
-export type UpMessage = Hello | Pong | EventsUp | Gap | Leave | End | Final | Rewind | Chunk;
+export type UpMessage = Hello | Pong | ClockJump | EventsUp | Gap | Leave | End | Final | Rewind | Chunk;
 export type DownMessage =
   | Welcome
   | Snapshot
@@ -245,6 +266,7 @@ export type DownMessage =
   | EventsDown
   | AckMessage
   | Ping
+  | Clocks
   | Expect
   | NeedKeyframe
   | Notice
@@ -256,6 +278,7 @@ export type DownMessage =
 export const MessageByte = {
   hello: 0x01,
   pong: 0x02,
+  'clock-jump': 0x03,
   gap: 0x04,
   leave: 0x05,
   end: 0x06,
@@ -274,6 +297,7 @@ export const MessageByte = {
   'need-keyframe': 0x89,
   ending: 0x8a,
   ended: 0x8b,
+  clocks: 0x8c,
 } as const satisfies Record<(UpMessage | DownMessage)['kind'], number>;
 
 /** Flags of `events-up`. */

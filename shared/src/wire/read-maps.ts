@@ -26,6 +26,7 @@ export function readHello(reader: ByteReader): Hello {
     profile: text(reader, map, 'profile'),
     instance: text(reader, map, 'instance'),
     clock,
+    ...(map.tick !== undefined && { tick: count(reader, map, 'tick') }),
     ...(map.name !== undefined && { name: text(reader, map, 'name') }),
     ...(map.token !== undefined && { token: text(reader, map, 'token') }),
     ...(resume !== undefined && { resume: readResume(reader, resume) }),
@@ -68,6 +69,7 @@ export function readWelcome(reader: ByteReader): Welcome {
     pauses: map.pauses as unknown as Welcome['pauses'],
     ...(map.paused !== undefined && { paused: map.paused as unknown as NonNullable<Welcome['paused']> }),
     ...(map.rewound !== undefined && { rewound: count(reader, map, 'rewound') }),
+    ...(map.takesJumps === true && { takesJumps: true }),
   };
 }
 

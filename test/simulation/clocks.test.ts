@@ -1,0 +1,37 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import type { ErrorRow } from './clocks/error-statistics.ts';
+
+const MAIN = fileURLToPath(new URL('../dist/simulation/clocks/main.js', import.meta.url));
+const EVENTS = 300_000;
+
+/** Milliseconds: goals of the design, and what no estimate can know. */
+const GOALS: readonly (readonly [group: string, p99Ms: number])[] = [
+  ['LAN 2 ms', 1],
+  ['Wi-Fi 20 ms', 3],
+  ['WAN 80 ms', 2],
+  ['WAN 80 ms, 20 % asymmetric', 8 + 2],
+];
+
+describe('clocks in virtual time', () => {
+  test('[T2] [T3] [T4] [T5] [T6] order, causes, arrivals and error bounds hold, and times are as exact as they have to be', async () => {
+    const from = 1 + Math.floor(Math.random() * 1e6);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      MAIN,
+      '--from',
+      `${from}`,
+      '--events',
+      `${EVENTS}`,
+    ]);
+    const { events, violations, causalClamps, rows } = JSON.parse(stdout);
+    expect(violations, `npm run simulate -- --clocks --from ${from}`).toEqual([]);
+    expect(events).toBeGreaterThanOrEqual(EVENTS);
+    expect(causalClamps).toBeLessThanOrEqual(events / 1e6 + 1);
+    for (const [group, p99Ms] of GOALS) {
+      const row = (rows as ErrorRow[]).find((other) => other.group === group);
+      if (row && row.count > 10_000) expect(row.p99Ms, `${group}, from seed ${from}`).toBeLessThanOrEqual(p99Ms);
+    }
+  });
+});
