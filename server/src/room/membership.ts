@@ -221,7 +221,7 @@ export class Membership {
       durability: room.durability,
       delayMs: 0,
       holdMs: 50,
-      spectators: { count: room.spectators.size, ids: [] },
+      spectators: { count: room.broadcast.spectators.size, ids: [] },
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),
