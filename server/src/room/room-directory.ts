@@ -12,6 +12,8 @@ import type { Claim, Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
+import type { Embargo } from '../recording/embargo.ts';
+import type { FinishedRoom } from '../recording/finish-recording.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
@@ -24,6 +26,8 @@ const CLOSE_MS = 4_000;
 
 /** Each holds the states of a checkpoint until somebody plays there. */
 const MAX_ORIGINS = 64;
+/** Rooms that ended last, of which it is known what they left. */
+const MAX_ENDED = 1_024;
 
 export interface RoomDirectoryOptions {
   readonly options: RelayOptions;
@@ -32,11 +36,22 @@ export interface RoomDirectoryOptions {
   readonly log: Logger;
   readonly randomBytes: (count: number) => Uint8Array;
   /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
+  readonly finish: (room: FinishedRoom, end: EndRecord) => Promise<SessionSummary>;
+  /** Recordings that nobody is shown yet (V2). */
+  readonly embargo: Pick<Embargo, 'begin' | 'end'>;
   /** The summary of a recording that is finished already, undefined if there is none. */
   readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
   /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
   readonly origin: (from: string) => Promise<RoomOrigin>;
+}
+
+/** What a room may be begun with. */
+export interface RoomPreparation {
+  readonly room?: string | undefined;
+  /** `RECORDING#CHECKPOINT` */
+  readonly from?: string | undefined;
+  /** Instead of the relay's own, in milliseconds (V2). */
+  readonly spectatorDelayMs?: number | undefined;
 }
 
 /** Finds, opens and retires rooms. */
@@ -51,6 +66,12 @@ export class RoomDirectory {
   readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
   /** What the next session of a room starts from, by its name. */
   readonly #origins = new Map<string, RoomOrigin>();
+  /** How much later spectators are shown it. */
+  readonly #delays = new Map<string, number>();
+  /** Rooms that are over and that spectators are still shown, by recording id (V2). */
+  readonly #lingering = new Map<string, LiveRoom>();
+  /** The last recording of rooms that are over, by name. */
+  readonly #ended = new Map<string, string>();
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
   readonly #afterFinish = new Set<Promise<void>>();
@@ -66,6 +87,35 @@ export class RoomDirectory {
 
   get rooms(): Iterable<LiveRoom> {
     return this.#rooms.values();
+  }
+
+  /** Every room as those who watch are told of it: one that is over for its players may not be for them (V2). */
+  get shownRooms(): LiveRoom[] {
+    const names = new Set([...this.#rooms.keys(), ...[...this.#lingering.values()].map(({ room }) => room.name)]);
+    return [...names].flatMap((name) => this.shownRoom(name) ?? []);
+  }
+
+  /** The one that those who watch see under that name. */
+  shownRoom(name: string): LiveRoom | undefined {
+    const isIt = ({ room }: LiveRoom) => room.name === name;
+    return [...this.#lingering.values()].find(isIt) ?? this.#rooms.get(name);
+  }
+
+  /** The same, and whoever is only being finished: its past is not in a file yet. */
+  pastOf(name: string): LiveRoom | undefined {
+    return this.shownRoom(name) ?? [...this.#finishing.values()].find(({ room }) => room.name === name);
+  }
+
+  /** The room of an unfinished recording. */
+  withRecording(recordingId: string): LiveRoom | undefined {
+    const isIt = ({ room }: LiveRoom) => room.recordingId === recordingId;
+    const here = this.#lingering.get(recordingId) ?? this.#finishing.get(recordingId);
+    return here ?? [...this.#rooms.values()].find(isIt);
+  }
+
+  /** What a room that is over has left, if that is known. */
+  lastRecordingOf(name: string): string | undefined {
+    return this.#ended.get(name);
   }
 
   room(name: string): LiveRoom | undefined {
@@ -101,13 +151,17 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
-    const known = this.#rooms.get(hello.room);
+    const known = hello.role === 'spectator' ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const finishing = this.#finishing.get(hello.resume.recordingId);
+      const finishing = this.#unfinished(hello.resume.recordingId, hello);
       if (finishing) return finishing;
       if (known) throw sessionIsOver(hello.room);
     }
     return known;
+  }
+
+  #unfinished(recordingId: string, { role }: Hello): LiveRoom | undefined {
+    return (role === 'spectator' ? this.#lingering.get(recordingId) : undefined) ?? this.#finishing.get(recordingId);
   }
 
   #checkRoomLeft(): void {
@@ -144,23 +198,26 @@ export class RoomDirectory {
 
   /**
    * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
+   * Or spectators are shown it with another delay than the relay's own; or both.
    *
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async startFrom(from: string, room?: string): Promise<string> {
-    const origin = await this.#deps.origin(from);
-    const name = room ?? origin.room;
+  async prepare({ room, from, spectatorDelayMs }: RoomPreparation): Promise<string> {
+    const origin = from === undefined ? undefined : await this.#deps.origin(from);
+    const name = room ?? origin?.room ?? '';
     const shown = JSON.stringify(name.slice(0, 80));
     if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
     if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    if (this.#origins.size >= MAX_ORIGINS && !this.#origins.has(name)) {
+    const prepared = new Set([...this.#origins.keys(), ...this.#delays.keys()]);
+    if (prepared.size >= MAX_ORIGINS && !prepared.has(name)) {
       throw new GametapeError(
         'ROOM_FULL',
         `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
       );
     }
-    this.#origins.set(name, origin);
+    if (origin) this.#origins.set(name, origin);
+    if (spectatorDelayMs !== undefined) this.#delays.set(name, spectatorDelayMs);
     return name;
   }
 
@@ -216,6 +273,7 @@ export class RoomDirectory {
     );
     await this.#atMost(CLOSE_MS, sealed);
     for (const live of open) live.stop();
+    for (const live of this.#lingering.values()) live.stopShowing();
     await Promise.allSettled(this.#afterFinish);
   }
 
@@ -235,6 +293,7 @@ export class RoomDirectory {
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
     const origin = this.#origins.get(hello.room);
     const profile = origin?.profile ?? profileNamed(hello.profile);
+    const spectatorDelayMs = this.#delays.get(hello.room) ?? this.#deps.options.spectatorDelayMs;
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
@@ -244,6 +303,7 @@ export class RoomDirectory {
       profile: profile.name,
       createdAt: createdMs / 1_000,
       ...(origin && { startedFrom: origin.startedFrom }),
+      ...(spectatorDelayMs > 0 && { spectatorDelayMs }),
     };
     const opening = { meta, profile, epoch: Math.max(1, claimEpoch), clock: new RoomClock(0) };
     return { ...newRoomStart(opening, this.#deps.journal), ...(origin && { startStates: origin.states }) };
@@ -262,10 +322,18 @@ export class RoomDirectory {
     const onFault = (error: unknown) => live.quarantine(error);
     const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
     let release = () => {};
+    const { isDelayed } = room.audience;
+    const { name, recordingId } = room;
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#deps.finish(meta, end),
+      // Until it is shown, the past of the room is what its journal has.
+      finish: ({ meta }, end) => this.#deps.finish({ ...meta, keepsJournal: isDelayed }, end),
       ended: () => {
-        this.#origins.delete(room.name);
+        this.#origins.delete(name);
+        this.#delays.delete(name);
+        if (isDelayed) {
+          this.#deps.embargo.begin(recordingId);
+          this.#lingering.set(recordingId, live);
+        }
         this.#forget(live);
         this.#finishing.set(room.recordingId, live);
         this.#track(
@@ -283,23 +351,41 @@ export class RoomDirectory {
         log.error(details, 'room is quarantined');
         this.#quarantined.add(room.name);
       },
+      shown: () => {
+        this.#rememberEnded(name, recordingId);
+        if (!this.#lingering.delete(recordingId)) return;
+        this.#deps.embargo.end(recordingId);
+        this.#track(this.#discard(live));
+      },
       over: () => {
         this.#forget(live);
-        this.#finishing.delete(room.recordingId);
+        this.#finishing.delete(recordingId);
+        if (!live.isLingering) this.#lingering.delete(recordingId);
         release();
       },
       refused: () => {
         this.#forget(live);
-        this.#deps.journal.discard(room.recordingId).catch((error: unknown) => {
-          log.warn(
-            { room: room.name, reason: (error as Error).message },
-            'a room that nobody opened is still in the journal',
-          );
-        });
+        void this.#discard(live);
       },
     });
     this.#rooms.set(room.name, live);
     return live;
+  }
+
+  /** Nothing of it is needed any more. */
+  async #discard({ room: { name, recordingId } }: LiveRoom): Promise<void> {
+    try {
+      await this.#deps.journal.discard(recordingId);
+    } catch (error) {
+      const details = { room: name, recordingId, reason: (error as Error).message };
+      this.#deps.log.warn(details, 'a room that is not needed any more is still in the journal');
+    }
+  }
+
+  #rememberEnded(name: string, recordingId: string): void {
+    this.#ended.delete(name);
+    this.#ended.set(name, recordingId);
+    if (this.#ended.size > MAX_ENDED) this.#ended.delete(this.#ended.keys().next().value as string);
   }
 
   #forget(live: LiveRoom): void {

@@ -79,7 +79,7 @@ export class Session implements PeerReceiver {
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
-    if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
+    if (state.kind === 'watching') state.live.room.audience.leave(state.receiver);
     this.#deps.onClosed(this);
   }
 
@@ -91,6 +91,7 @@ export class Session implements PeerReceiver {
       return;
     }
     this.#probe();
+    if (this.#state.kind === 'watching') this.#state.live.room.audience.beat(this.#state.receiver);
   }
 
   #handle(message: UpMessage): void {
@@ -188,7 +189,7 @@ export class Session implements PeerReceiver {
     this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
-      if (this.#isClosed) live.room.broadcast.spectators.delete(receiver);
+      if (this.#isClosed) live.room.audience.leave(receiver);
       else this.#state = { kind: 'watching', live, receiver };
     } else {
       const seat = await live.addPlayer(hello, this.#peer);
