@@ -41,6 +41,10 @@ export interface RelayOptions {
   readonly maxPlayers: number;
   /** Most spectators of a room (S2). @default 10000 */
   readonly maxSpectators: number;
+  /** Rewinds of a room a minute, all of them at once if need be; one counts again for each 256 KiB of its players' states (S2). @default 60 */
+  readonly rewindsPerMinute: number;
+  /** The same for the checkpoints that get a name (S2). @default 1200 */
+  readonly checkpointsPerMinute: number;
   /** Most connections from one address (S2). @default 4096 */
   readonly maxConnectionsPerAddress: number;
   /** Serves the viewer under `/`. @default true */
@@ -73,6 +77,8 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   maxRooms: 10_000,
   maxPlayers: 64,
   maxSpectators: 10_000,
+  rewindsPerMinute: 60,
+  checkpointsPerMinute: 1_200,
   maxConnectionsPerAddress: 4_096,
   viewer: true,
   log: undefined,

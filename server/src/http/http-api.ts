@@ -98,7 +98,11 @@ async function listed(store: RecordingStore, id: string): Promise<object> {
 }
 
 function fail(context: Context, error: unknown): Response {
-  if (isGametapeError(error)) return context.json({ error: describeError(error) }, STATUS[error.code] ?? 500);
+  if (isGametapeError(error)) {
+    const { code, retryAfterS } = error;
+    if (retryAfterS === undefined) return context.json({ error: describeError(error) }, STATUS[code] ?? 500);
+    return context.json({ error: describeError(error) }, 429, { 'retry-after': String(retryAfterS) });
+  }
   const message = 'the relay has a fault; its log says more';
   return context.json({ error: { code: 'INTERNAL', message, hint: 'Look at the log of the relay.' } }, 500);
 }

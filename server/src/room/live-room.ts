@@ -13,6 +13,7 @@ import type { Peer } from '../transport/transport.ts';
 import { Ending } from './ending.ts';
 import { Membership } from './membership.ts';
 import type { Receiver } from './receiver.ts';
+import { Rewinds } from './rewinds.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
 
@@ -32,13 +33,11 @@ export interface LiveRoomHandlers {
   refused(): void;
 }
 
-/** A rewind writes every player's state into the recording. */
-const MAX_REWINDS_WAITING = 4;
-
 /** A room with its members, from its first player to its finished recording. */
 export class LiveRoom {
   readonly room: Room;
   readonly membership: Membership;
+  readonly #rewinds: Rewinds;
   readonly #options: RelayOptions;
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
@@ -47,8 +46,6 @@ export class LiveRoom {
   #isLingering = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #finished: Promise<SessionSummary> | undefined;
-  #rewinding: Promise<unknown> = Promise.resolve();
-  #rewindsWaiting = 0;
 
   constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
     this.room = room;
@@ -58,6 +55,7 @@ export class LiveRoom {
       onGone: (seat) => this.#playerIsGone(seat),
       guard: (work) => this.guard(work),
     });
+    this.#rewinds = new Rewinds(room, options, () => this.#checkOpen());
   }
 
   get isLingering(): boolean {
@@ -106,29 +104,9 @@ export class LiveRoom {
     receiver?.peer.close(CloseCode.LEFT, 'left');
   }
 
-  /**
-   * Restores what every player had at a checkpoint (T8). One rewind at a time.
-   *
-   * @param seat of the player who asks; some player's if nobody does
-   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `ROOM_ENDED`, `LIMIT_EXCEEDED`, `JOURNAL_FAILED`; then nothing is rewound
-   */
+  /** Restores what every player had at a checkpoint (T8): see `Rewinds.rewind`. */
   rewind(name: string, seat?: Seat): Promise<void> {
-    if (this.#rewindsWaiting >= MAX_REWINDS_WAITING) {
-      const message = `rewind to ${JSON.stringify(name)}: ${this.#rewindsWaiting} others wait`;
-      return Promise.reject(new GametapeError('LIMIT_EXCEEDED', message));
-    }
-    this.#rewindsWaiting++;
-    const done = this.#rewinding.then(() => this.#rewind(name, seat));
-    this.#rewinding = done.catch(() => undefined).finally(() => this.#rewindsWaiting--);
-    return done;
-  }
-
-  async #rewind(name: string, seat: Seat | undefined): Promise<void> {
-    const { room } = this;
-    const states = await room.statesAt(room.recording.checkpoints.get(name));
-    this.#checkOpen();
-    room.relayEvents.rewind(seat ?? room.seats.any(), name, states);
-    await room.output.flushed();
+    return this.#rewinds.rewind(name, seat);
   }
 
   /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */

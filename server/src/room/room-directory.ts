@@ -1,6 +1,5 @@
 import {
   type Compression,
-  type EndRecord,
   GametapeError,
   type Hello,
   isId,
@@ -8,50 +7,30 @@ import {
   profileNamed,
   type SessionSummary,
 } from '@gametape/shared';
+import { LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Claim, Journal } from '../journal/journal.ts';
-import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
-import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 import type { Embargo } from '../recording/embargo.ts';
-import type { FinishedRoom } from '../recording/finish-recording.ts';
 import { RoomClock } from '../timeline/clock.ts';
+import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
+import { type FindOrigin, type Preparation, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
 
-/** Each holds the states of a checkpoint until somebody plays there. */
-const MAX_ORIGINS = 64;
-/** Rooms that ended last, of which it is known what they left. */
-const MAX_ENDED = 1_024;
-
-export interface RoomDirectoryOptions {
+export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
   readonly compression: Compression;
-  readonly log: Logger;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: FinishedRoom, end: EndRecord) => Promise<SessionSummary>;
+  readonly origin: FindOrigin;
   /** Recordings that nobody is shown yet (V2). */
   readonly embargo: Pick<Embargo, 'begin' | 'end'>;
-  /** The summary of a recording that is finished already, undefined if there is none. */
-  readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
-  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
-  readonly origin: (from: string) => Promise<RoomOrigin>;
-}
-
-/** What a room may be begun with. */
-export interface RoomPreparation {
-  readonly room?: string | undefined;
-  /** `RECORDING#CHECKPOINT` */
-  readonly from?: string | undefined;
-  /** Instead of the relay's own, in milliseconds (V2). */
-  readonly spectatorDelayMs?: number | undefined;
 }
 
 /** Finds, opens and retires rooms. */
@@ -60,21 +39,11 @@ export class RoomDirectory {
   readonly #flusher: Flusher;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
-  /** Rooms that have ended and whose recording is not finished yet, by recording id. */
-  readonly #finishing = new Map<string, LiveRoom>();
-  /** The same for rooms that had ended when the process stopped. */
-  readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
-  /** What the next session of a room starts from, by its name. */
-  readonly #origins = new Map<string, RoomOrigin>();
-  /** How much later spectators are shown it. */
-  readonly #delays = new Map<string, number>();
-  /** Rooms that are over and that spectators are still shown, by recording id (V2). */
-  readonly #lingering = new Map<string, LiveRoom>();
-  /** The last recording of rooms that are over, by name. */
-  readonly #ended = new Map<string, string>();
+  readonly #finishing: FinishingRooms;
+  readonly #origins: RoomOrigins;
+  readonly #lingering: LingeringRooms;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
-  readonly #afterFinish = new Set<Promise<void>>();
   /** Claims that are being made, by room: hellos of the same time share one. */
   readonly #claiming = new Map<string, Promise<Claim>>();
   #recovering: Promise<void> = Promise.resolve();
@@ -83,43 +52,44 @@ export class RoomDirectory {
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
+    this.#finishing = new FinishingRooms(deps);
+    this.#origins = new RoomOrigins(deps.origin, deps.log);
+    this.#lingering = new LingeringRooms(deps.embargo);
   }
 
   get rooms(): Iterable<LiveRoom> {
     return this.#rooms.values();
   }
 
+  room(name: string): LiveRoom | undefined {
+    return this.#rooms.get(name);
+  }
+
   /** Every room as those who watch are told of it: one that is over for its players may not be for them (V2). */
   get shownRooms(): LiveRoom[] {
-    const names = new Set([...this.#rooms.keys(), ...[...this.#lingering.values()].map(({ room }) => room.name)]);
+    const names = new Set([...this.#rooms.keys(), ...this.#lingering.all.map(({ room }) => room.name)]);
     return [...names].flatMap((name) => this.shownRoom(name) ?? []);
   }
 
   /** The one that those who watch see under that name. */
   shownRoom(name: string): LiveRoom | undefined {
-    const isIt = ({ room }: LiveRoom) => room.name === name;
-    return [...this.#lingering.values()].find(isIt) ?? this.#rooms.get(name);
+    return this.#lingering.named(name) ?? this.#rooms.get(name);
   }
 
-  /** The same, and whoever is only being finished: its past is not in a file yet. */
+  /** The same, and one that is only being finished: its past is not in a file yet. */
   pastOf(name: string): LiveRoom | undefined {
-    return this.shownRoom(name) ?? [...this.#finishing.values()].find(({ room }) => room.name === name);
+    return this.shownRoom(name) ?? this.#finishing.named(name);
   }
 
   /** The room of an unfinished recording. */
   withRecording(recordingId: string): LiveRoom | undefined {
-    const isIt = ({ room }: LiveRoom) => room.recordingId === recordingId;
-    const here = this.#lingering.get(recordingId) ?? this.#finishing.get(recordingId);
-    return here ?? [...this.#rooms.values()].find(isIt);
+    const here = this.#lingering.find(recordingId) ?? this.#finishing.find(recordingId);
+    return here ?? [...this.#rooms.values()].find(({ room }) => room.recordingId === recordingId);
   }
 
   /** What a room that is over has left, if that is known. */
   lastRecordingOf(name: string): string | undefined {
-    return this.#ended.get(name);
-  }
-
-  room(name: string): LiveRoom | undefined {
-    return this.#rooms.get(name);
+    return this.#lingering.lastRecordingOf(name);
   }
 
   /**
@@ -151,17 +121,16 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
-    const known = hello.role === 'spectator' ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
+    const isWatching = hello.role === 'spectator';
+    const known = isWatching ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const finishing = this.#unfinished(hello.resume.recordingId, hello);
+      const { recordingId } = hello.resume;
+      const lingering = isWatching ? this.#lingering.find(recordingId) : undefined;
+      const finishing = lingering ?? this.#finishing.find(recordingId);
       if (finishing) return finishing;
       if (known) throw sessionIsOver(hello.room);
     }
     return known;
-  }
-
-  #unfinished(recordingId: string, { role }: Hello): LiveRoom | undefined {
-    return (role === 'spectator' ? this.#lingering.get(recordingId) : undefined) ?? this.#finishing.get(recordingId);
   }
 
   #checkRoomLeft(): void {
@@ -198,32 +167,18 @@ export class RoomDirectory {
 
   /**
    * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
-   * Or spectators are shown it with another delay than the relay's own; or both.
+   * Or those who watch are shown it with a delay that is not the relay's own; or both.
    *
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async prepare({ room, from, spectatorDelayMs }: RoomPreparation): Promise<string> {
-    const origin = from === undefined ? undefined : await this.#deps.origin(from);
-    const name = room ?? origin?.room ?? '';
-    const shown = JSON.stringify(name.slice(0, 80));
-    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
-    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    const prepared = new Set([...this.#origins.keys(), ...this.#delays.keys()]);
-    if (prepared.size >= MAX_ORIGINS && !prepared.has(name)) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
-      );
-    }
-    if (origin) this.#origins.set(name, origin);
-    if (spectatorDelayMs !== undefined) this.#delays.set(name, spectatorDelayMs);
-    return name;
+  prepare(preparation: Preparation): Promise<string> {
+    return this.#origins.add(preparation, (name) => this.#rooms.has(name));
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
-  async finished(recordingId: string): Promise<SessionSummary | undefined> {
-    return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
+  finished(recordingId: string): Promise<SessionSummary | undefined> {
+    return this.#finishing.summaryOf(recordingId);
   }
 
   /** Brings back every room that is not finished and that nobody has (J3). */
@@ -250,10 +205,10 @@ export class RoomDirectory {
         if (cut.length > 0)
           log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
         if (end) {
-          this.#finishAgain(start, end);
+          this.#finishing.finishAgain(start.meta, end);
           continue;
         }
-        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
+        const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
         await live.room.output.seal();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
@@ -273,27 +228,14 @@ export class RoomDirectory {
     );
     await this.#atMost(CLOSE_MS, sealed);
     for (const live of open) live.stop();
-    for (const live of this.#lingering.values()) live.stopShowing();
-    await Promise.allSettled(this.#afterFinish);
-  }
-
-  /** A room that comes back still has players to come. */
-  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
-    const { startedFrom } = meta;
-    if (!startedFrom) return new Map();
-    try {
-      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
-    } catch (error) {
-      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
-      this.#deps.log.warn(details, 'what the room started from is gone');
-      return new Map();
-    }
+    for (const live of this.#lingering.all) live.stopShowing();
+    await this.#finishing.settled();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
     const origin = this.#origins.get(hello.room);
     const profile = origin?.profile ?? profileNamed(hello.profile);
-    const spectatorDelayMs = this.#delays.get(hello.room) ?? this.#deps.options.spectatorDelayMs;
+    const spectatorDelayMs = this.#origins.delayOf(hello.room) ?? this.#deps.options.spectatorDelayMs;
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
@@ -321,26 +263,14 @@ export class RoomDirectory {
     };
     const onFault = (error: unknown) => live.quarantine(error);
     const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
-    let release = () => {};
-    const { isDelayed } = room.audience;
-    const { name, recordingId } = room;
     const live: LiveRoom = new LiveRoom(room, options, {
-      // Until it is shown, the past of the room is what its journal has.
-      finish: ({ meta }, end) => this.#deps.finish({ ...meta, keepsJournal: isDelayed }, end),
+      // Until all of it is shown, its past is what the journal has.
+      finish: ({ meta, audience }, end) => this.#deps.finish({ ...meta, keepsJournal: audience.isDelayed }, end),
       ended: () => {
-        this.#origins.delete(name);
-        this.#delays.delete(name);
-        if (isDelayed) {
-          this.#deps.embargo.begin(recordingId);
-          this.#lingering.set(recordingId, live);
-        }
+        this.#origins.delete(room.name);
+        this.#lingering.add(live);
         this.#forget(live);
-        this.#finishing.set(room.recordingId, live);
-        this.#track(
-          new Promise((resolve) => {
-            release = resolve;
-          }),
-        );
+        this.#finishing.add(live);
       },
       quarantined: (error) => {
         const details = {
@@ -352,16 +282,13 @@ export class RoomDirectory {
         this.#quarantined.add(room.name);
       },
       shown: () => {
-        this.#rememberEnded(name, recordingId);
-        if (!this.#lingering.delete(recordingId)) return;
-        this.#deps.embargo.end(recordingId);
-        this.#track(this.#discard(live));
+        this.#lingering.remember(live);
+        if (this.#lingering.delete(live)) this.#finishing.track(this.#discard(live));
       },
       over: () => {
         this.#forget(live);
-        this.#finishing.delete(recordingId);
-        if (!live.isLingering) this.#lingering.delete(recordingId);
-        release();
+        if (!live.isLingering) this.#lingering.delete(live);
+        this.#finishing.delete(live);
       },
       refused: () => {
         this.#forget(live);
@@ -382,24 +309,8 @@ export class RoomDirectory {
     }
   }
 
-  #rememberEnded(name: string, recordingId: string): void {
-    this.#ended.delete(name);
-    this.#ended.set(name, recordingId);
-    if (this.#ended.size > MAX_ENDED) this.#ended.delete(this.#ended.keys().next().value as string);
-  }
-
   #forget(live: LiveRoom): void {
     if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
-  }
-
-  #finishAgain({ meta }: RoomStart, end: EndRecord): void {
-    const { recordingId } = meta;
-    const finished = this.#deps.finish(meta, end).catch((error: unknown) => {
-      this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
-      return undefined;
-    });
-    this.#finishingAgain.set(recordingId, finished);
-    this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
   }
 
   /** A journal that does not answer keeps nobody from stopping: what it has not got, clients send again. */
@@ -410,11 +321,6 @@ export class RoomDirectory {
     });
     await Promise.race([work, late]);
     clearTimeout(timer);
-  }
-
-  #track(work: Promise<void>): void {
-    this.#afterFinish.add(work);
-    void work.finally(() => this.#afterFinish.delete(work));
   }
 }
 

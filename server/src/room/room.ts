@@ -77,7 +77,7 @@ export class Room {
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
-    const { options, compression, flusher, onFailure, onFault } = environment;
+    const { compression, flusher, onFailure, onFault, options } = environment;
     this.meta = meta;
     this.profile = profile;
     this.epoch = epoch;
@@ -111,7 +111,9 @@ export class Room {
       this.audience.accepted(mark);
     };
     this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onAccepted, onFailure });
-    this.recording = new RoomRecording(start, { seats, limits, recent, output: this.output, compression });
+    const { output } = this;
+    const { checkpointsPerMinute } = options;
+    this.recording = new RoomRecording(start, { seats, limits, recent, output, compression, checkpointsPerMinute });
     const startStates = start.startStates ?? new Map();
     const { recording } = this;
     this.relayEvents = new RelayEvents({ seats, recording, limits, clock, compression, startStates });

@@ -28,6 +28,11 @@ export class Seats {
     });
   }
 
+  /** Size of the states of all players together. */
+  get stateBytes(): number {
+    return this.current.reduce((sum, { context }) => sum + context.state.bytes, 0);
+  }
+
   add(seat: Seat): void {
     this.#all.push(seat);
   }

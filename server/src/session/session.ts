@@ -13,6 +13,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
+import { noticeOf } from '../room/notice.ts';
 import type { Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
@@ -158,8 +159,7 @@ export class Session implements PeerReceiver {
   #rewind(live: LiveRoom, seat: Seat, name: string): void {
     const refused = live.rewind(name, seat).catch((error: unknown) => {
       if (!isGametapeError(error)) throw error;
-      const { code, message } = error;
-      this.#peer.send(encodeMessage({ kind: 'notice', code, message, pseq: 0, rewind: name }));
+      this.#peer.send(encodeMessage({ ...noticeOf(error, 0), rewind: name }));
     });
     this.#run(refused);
   }
