@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest';
 export class WireTap {
   readonly port: number;
   readonly #heard: { at: number; bytes: Buffer }[][] = [];
+  #joined: { bytes: number; streams: Buffer[] } | undefined;
 
   private constructor(port: number) {
     this.port = port;
@@ -46,8 +47,9 @@ export class WireTap {
 
   /** When the last byte of that text first came over any connection; undefined if it never did. */
   firstHeard(text: string): number | undefined {
-    const times = this.#heard.flatMap((heard) => {
-      const end = Buffer.concat(heard.map(({ bytes }) => bytes)).indexOf(text) + text.length;
+    const streams = this.#streams();
+    const times = this.#heard.flatMap((heard, i) => {
+      const end = (streams[i]?.indexOf(text) ?? -1) + text.length;
       if (end < text.length) return [];
       let passed = 0;
       for (const { at, bytes } of heard) {
@@ -57,5 +59,14 @@ export class WireTap {
       return [];
     });
     return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  /** All that came over each connection. */
+  #streams(): Buffer[] {
+    const { bytes } = this;
+    if (this.#joined?.bytes !== bytes) {
+      this.#joined = { bytes, streams: this.#heard.map((heard) => Buffer.concat(heard.map((part) => part.bytes))) };
+    }
+    return this.#joined.streams;
   }
 }
