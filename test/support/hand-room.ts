@@ -1,5 +1,5 @@
 import { FileJournal, type Journal, type JournalDamage, NODE_COMPRESSION } from '@gametape/server';
-import { BodyEncoder, JSON_PROFILE, type State } from '@gametape/shared';
+import { BodyEncoder, JSON_PROFILE, type RecordingMeta, type State } from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
@@ -69,10 +69,10 @@ export class HandRoom {
   readonly journal: Journal;
   readonly room: Room;
 
-  private constructor(journal: Journal) {
+  private constructor(journal: Journal, more: Pick<RecordingMeta, 'spectatorDelayMs'>) {
     this.journal = journal;
     const createdAt = Math.floor(Date.now() / 1_000) - 7_200;
-    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt };
+    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt, ...more };
     const start = newRoomStart({ meta, profile: JSON_PROFILE, epoch: 1, clock: this.clock }, journal);
     this.room = new Room(start, {
       options: DEFAULT_RELAY_OPTIONS,
@@ -84,8 +84,8 @@ export class HandRoom {
     });
   }
 
-  static async open(dataDir: string): Promise<HandRoom> {
-    return new HandRoom(await openJournal(dataDir));
+  static async open(dataDir: string, more: Pick<RecordingMeta, 'spectatorDelayMs'> = {}): Promise<HandRoom> {
+    return new HandRoom(await openJournal(dataDir), more);
   }
 
   join(name: string, text?: string): HandPlayer {
