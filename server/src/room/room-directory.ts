@@ -30,7 +30,7 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly origin: FindOrigin;
   /** Recordings that nobody is shown yet (V2). */
-  readonly embargo: Pick<Embargo, 'begin' | 'end'>;
+  readonly embargo: Pick<Embargo, 'begin' | 'end' | 'holds'>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -174,6 +174,11 @@ export class RoomDirectory {
    */
   prepare(preparation: Preparation): Promise<string> {
     return this.#origins.add(preparation, (name) => this.#rooms.has(name));
+  }
+
+  /** Those who watched it have not been shown the end of that recording (V2). */
+  isHeld(recordingId: string): Promise<boolean> {
+    return this.#deps.embargo.holds(recordingId);
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
