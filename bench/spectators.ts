@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { journalRoom } from './support/journaled-room.ts';
+import { leaveFiles } from './support/left-journal.ts';
 import { runLoad } from './support/load-process.ts';
 import { HOUR_OF_EDITS, longTypists } from './support/long-session.ts';
 import { number, printLine, printTable, ratio, verdict, warn } from './support/print.ts';
@@ -32,11 +33,14 @@ export const spectators: Bench = {
     try {
       const typists = await longTypists(HOUR_OF_EDITS);
       const room = await typeOffline(typists);
-      await journalRoom(home, ROOM, room.timeline(), room.players);
+      const left = await leaveFiles(home, async (journal) => {
+        await journalRoom(journal, ROOM, room.timeline(), room.players);
+      });
+      const { dataDir = '' } = (await left.copy()).options;
       // They come back to the texts that they had.
       const rest = await longTypists(HOUR_OF_EDITS, HOUR_OF_EDITS);
       const players = rest.map(({ name, trace }) => ({ name, text: trace.startContent }));
-      await measureAll(home, players, options);
+      await measureAll(dataDir, players, options);
     } finally {
       await rm(home, { recursive: true, force: true });
     }

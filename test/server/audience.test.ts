@@ -168,7 +168,7 @@ describe('joining in masses', () => {
 });
 
 async function opened(more: { spectatorDelayMs?: number } = {}): Promise<HandRoom> {
-  const room = await HandRoom.open(await tempDir(), more);
+  const room = await HandRoom.open(await tempDir(), undefined, more);
   onTestFinished(async () => {
     room.room.output.stop();
     room.room.audience.stop();

@@ -106,6 +106,19 @@ describe('segments', () => {
   });
 });
 
+describe('a journal of which only marks are left', () => {
+  test('they go with the next start, and no segment gets a number again', async () => {
+    const directory = await tempDir();
+    await mkdir(join(directory, 'journal'));
+    await writeFile(join(directory, 'journal', `${recordingId(1)}.0000000000000007.finished`), '');
+    const { journal } = await openJournal(directory);
+    expect(await marks(directory)).toEqual([]);
+    await append(journal, 2, 1).stable;
+    expect(await segments(directory)).toEqual([8]);
+    await journal.close();
+  });
+});
+
 describe('torn tails and damage', () => {
   test('[J6] a log that is cut at any byte gives exactly the whole blocks before the cut', async () => {
     const log = await writeLog([1, 2, 3]);

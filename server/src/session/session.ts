@@ -84,6 +84,13 @@ export class Session implements PeerReceiver {
     this.#deps.onClosed(this);
   }
 
+  /** What its welcome said is not so any more. */
+  welcomeAgain(reason: string): void {
+    if (this.#state.kind === 'playing' || this.#state.kind === 'watching') {
+      this.#peer.close(CloseCode.WELCOME_CHANGED, reason);
+    }
+  }
+
   /** Heartbeat, clock probe and acks in one (W10); a peer that has long been silent is dropped. */
   beat(now: number): void {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
