@@ -47,11 +47,15 @@ export const spectators: Bench = {
   },
 };
 
-async function measureAll(home: string, players: WatchOrder['players'], { rounds }: BenchOptions): Promise<void> {
+async function measureAll(
+  home: string,
+  players: WatchOrder['players'],
+  { rounds, profile }: BenchOptions,
+): Promise<void> {
   const ours: WatchResult[] = [];
   const bare: WatchResult[] = [];
   for (let round = 0; round < rounds; round++) {
-    const own = await measure('ours', players, { home });
+    const own = await measure('ours', players, { home, profile });
     ours.push(own);
     bare.push(await measure('bare', players, { snapshotBytes: own.snapshotBytes }));
   }
@@ -61,20 +65,22 @@ async function measureAll(home: string, players: WatchOrder['players'], { rounds
 async function measure(
   side: WatchOrder['side'],
   players: WatchOrder['players'],
-  { home, snapshotBytes = 0 }: { home?: string; snapshotBytes?: number },
+  { home, profile, snapshotBytes = 0 }: { home?: string; profile?: string | undefined; snapshotBytes?: number },
 ): Promise<WatchResult> {
+  const nodeOptions = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
   const server =
     side === 'bare'
       ? await startBareRelay({ core: CORES.server })
-      : await startRelayProcess({ core: CORES.server, ...(home !== undefined && { copyOf: home }) });
+      : await startRelayProcess({ core: CORES.server, nodeOptions, ...(home !== undefined && { copyOf: home }) });
   try {
     const rates = { spectators: SPECTATORS, joinSeconds: 1, quietSeconds: QUIET_SECONDS };
     const room = { room: ROOM, players, eventsPerSecond: EVENTS_PER_SECOND, snapshotBytes };
     const order: WatchOrder = { side, wsUrl: server.wsUrl, serverPid: server.pid, ...rates, ...room };
     const result = await runLoad<WatchOrder, WatchResult>('watch', order, CORES.load);
-    const { firstFramesMs, joining } = result;
+    const { firstFramesMs, before, joining, watched } = result;
+    const players99 = [before, joining, watched].map(({ p99Ms }) => number(p99Ms)).join(', ');
     printLine(
-      `  ${side}: first picture p50 ${number(median(firstFramesMs))} ms, p99 ${number(percentile(firstFramesMs, 0.99))} ms; players p99 ${number(joining.p99Ms)} ms`,
+      `  ${side}: ${firstFramesMs.length} of ${SPECTATORS} there, first picture p50 ${number(median(firstFramesMs))} ms; players p99 before, while and after they come: ${players99} ms`,
     );
     return result;
   } finally {
@@ -103,6 +109,8 @@ function print(ours: readonly WatchResult[], bare: readonly WatchResult[]): void
       verdict(median(ours.map(frames(0.5))), { atMost: GOAL_FIRST_FRAME_MS }),
     ],
     row('first picture p99, ms', frames(0.99)),
+    row('there within 20 s', ({ firstFramesMs }) => firstFramesMs.length),
+    row('server CPU until all are there, s', ({ joining }) => joining.serverCpuS),
     row('all of them there after, s', ({ joining }) => joining.seconds),
     ...phases,
     row('load generator CPU, s', ({ loadCpuS }) => loadCpuS),

@@ -15,7 +15,8 @@ import { processCpuSeconds } from '../support/process-cpu.ts';
 import { percentile } from '../support/statistics.ts';
 import type { Phase, WatchOrder, WatchResult } from '../support/watch-load.ts';
 
-const JOINED_WITHIN_MS = 60_000;
+/** Who has not seen the room by then is counted as not there. */
+const JOINED_WITHIN_MS = 20_000;
 const WARM_UP_SECONDS = 3;
 
 process.once('message', (order: WatchOrder) => {
@@ -115,19 +116,30 @@ async function joinAll(order: WatchOrder): Promise<{ firstFramesMs: number[]; sn
   const joins: Promise<{ ms: number; bytes: number }>[] = [];
   while (joins.length < order.spectators) {
     const due = Math.min(order.spectators, Math.floor((performance.now() - startedAt) / everyMs) + 1);
-    while (joins.length < due) joins.push(order.side === 'ours' ? watch(order, joins.length) : watchBare(order));
+    while (joins.length < due) joins.push(join(order, joins.length));
     await sleep(1);
   }
-  const limit = AbortSignal.timeout(JOINED_WITHIN_MS);
-  const late = new Promise<never>((_, reject) => {
-    limit.addEventListener('abort', () => reject(new Error('not all who came have seen the room')));
-  });
-  const frames = await Promise.race([Promise.all(joins), late]);
+  const frames: { ms: number; bytes: number }[] = [];
+  const all = Promise.all(joins.map((joined) => joined.then((frame) => frames.push(frame))));
+  await Promise.race([all, sleep(JOINED_WITHIN_MS)]);
   return { firstFramesMs: frames.map(({ ms }) => ms), snapshotBytes: frames[0]?.bytes ?? 0 };
 }
 
-function watch({ wsUrl, room, players }: WatchOrder, index: number): Promise<{ ms: number; bytes: number }> {
+/** One that comes; a kernel that has too many at its door sends some away, and they come again. Their time goes on. */
+async function join(order: WatchOrder, index: number): Promise<{ ms: number; bytes: number }> {
   const startedAt = performance.now();
+  for (;;) {
+    try {
+      const { bytes } = await (order.side === 'ours' ? watch(order, index) : watchBare(order));
+      return { ms: performance.now() - startedAt, bytes };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error;
+      await sleep(20);
+    }
+  }
+}
+
+function watch({ wsUrl, room, players }: WatchOrder, index: number): Promise<{ bytes: number }> {
   const id = `watcher-${index}`;
   const socket = new WebSocket(wsUrl, [SUBPROTOCOL], { perMessageDeflate: false });
   const hello = { kind: 'hello', protocols: [1], room, player: id, role: 'spectator', profile: '' } as const;
@@ -152,18 +164,17 @@ function watch({ wsUrl, room, players }: WatchOrder, index: number): Promise<{ m
       if (message.kind !== 'snapshot') return;
       const keyframes = [...readRecords(message.records)].filter(({ type }) => type === RecordType.Keyframe);
       if (keyframes.length !== players.length) reject(new Error(`a snapshot of ${keyframes.length} players`));
-      resolve({ ms: performance.now() - startedAt, bytes: message.records.length });
+      resolve({ bytes: message.records.length });
     });
   });
 }
 
-function watchBare({ wsUrl, room, snapshotBytes }: WatchOrder): Promise<{ ms: number; bytes: number }> {
-  const startedAt = performance.now();
+function watchBare({ wsUrl, room, snapshotBytes }: WatchOrder): Promise<{ bytes: number }> {
   const socket = new WebSocket(`${wsUrl}/${room}?snapshot=${snapshotBytes}`, { perMessageDeflate: false });
   return new Promise((resolve, reject) => {
     socket.on('error', reject);
     socket.on('message', (data: Buffer) => {
-      if (data.length === snapshotBytes) resolve({ ms: performance.now() - startedAt, bytes: data.length });
+      if (data.length === snapshotBytes) resolve({ bytes: data.length });
     });
   });
 }

@@ -56,6 +56,11 @@ export class LingeringRooms {
     if (this.#ended.size > MAX_ENDED) this.#ended.delete(this.#ended.keys().next().value as string);
   }
 
+  /** A room of that name is live again. */
+  forget(name: string): void {
+    this.#ended.delete(name);
+  }
+
   /** Nothing of it is shown any more. True for one that was here. */
   delete({ room: { recordingId } }: LiveRoom): boolean {
     if (!this.#rooms.delete(recordingId)) return false;

@@ -83,9 +83,9 @@ export class RoomDirectory {
     return [...names].flatMap((name) => this.shownRoom(name) ?? []);
   }
 
-  /** The one that those who watch see under that name. */
+  /** The one that those who watch see under that name. @throws GametapeError `JOURNAL_FAILED` as `room` does */
   shownRoom(name: string): LiveRoom | undefined {
-    return this.#lingering.named(name) ?? this.#rooms.get(name);
+    return this.#lingering.named(name) ?? this.room(name);
   }
 
   /** The same, and one that is only being finished: its past is not in a file yet. */
@@ -382,6 +382,7 @@ export class RoomDirectory {
       },
     });
     this.#rooms.set(room.name, live);
+    this.#lingering.forget(room.name);
     return live;
   }
 
