@@ -15,6 +15,8 @@ export interface RelayOptions {
   readonly leaseMs: number;
   /** `RECORDING#CHECKPOINT`: the next session in the room of that recording starts with the states there. @default undefined */
   readonly from: string | undefined;
+  /** How much later spectators are shown everything, in milliseconds, at most 300000 (V2). @default 0 */
+  readonly spectatorDelayMs: number;
   /** Files that a finished recording becomes. @default 'binary' */
   readonly format: 'binary' | 'gzip' | 'both';
   /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop (W7). @default 16 */
@@ -51,6 +53,9 @@ export interface RelayOptions {
   readonly log: Logger | undefined;
 }
 
+/** What is not due waits in memory: longer delays belong to whoever plays the recording. */
+export const MAX_SPECTATOR_DELAY_MS = 300_000;
+
 export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   port: 7600,
   host: '127.0.0.1',
@@ -59,6 +64,7 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   redisAcceptLoss: false,
   leaseMs: 10_000,
   from: undefined,
+  spectatorDelayMs: 0,
   format: 'binary',
   flushMs: 16,
   syncIntervalMs: 20,

@@ -72,6 +72,9 @@ function welcome(): ArrayBuffer {
     createdAt: 0,
     silenceMs: 600_000,
     durability: 'memory',
+    delayMs: 0,
+    holdMs: 50,
+    spectators: { count: 0, ids: [] },
     players: [],
     pauses: [],
   });

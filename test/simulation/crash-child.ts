@@ -10,7 +10,15 @@ import { basename, dirname } from 'node:path';
 import { DEFAULT_RELAY_OPTIONS, FileJournal, type Files, NODE_COMPRESSION, RecordingStore } from '@gametape/server';
 import { BodyEncoder, decodeDownMessage, encodeMessage, JSON_PROFILE, type UpMessage } from '@gametape/shared';
 import { FailingFiles, type FileCall } from '../support/failing-files.ts';
-import { finishedSummary, finishRecording, type Peer, RoomDirectory, Session, writeRecording } from './parts.ts';
+import {
+  Embargo,
+  finishedSummary,
+  finishRecording,
+  type Peer,
+  RoomDirectory,
+  Session,
+  writeRecording,
+} from './parts.ts';
 
 const OPTIONS = { ...DEFAULT_RELAY_OPTIONS, flushMs: 0, endTimeoutMs: 50 };
 const LOG = { info: ignore, warn: ignore, error: ignore };
@@ -63,6 +71,7 @@ async function start(through: Files) {
     ...common,
     options: OPTIONS,
     randomBytes,
+    embargo: new Embargo(store),
     finish: (room, end) => finishRecording({ ...common, store, finalize, formats: 'binary' }, room, end),
     finished: (recordingId) => finishedSummary(store, recordingId),
     origin: () => Promise.reject(new Error('no room starts from a checkpoint')),

@@ -6,7 +6,7 @@ import {
   NODE_COMPRESSION,
   NODE_FILES,
 } from '@gametape/server';
-import { BodyEncoder, type GametapeError, JSON_PROFILE, type State } from '@gametape/shared';
+import { BodyEncoder, type GametapeError, JSON_PROFILE, type RecordingMeta, type State } from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
@@ -80,10 +80,10 @@ export class HandRoom {
   readonly journal: Journal;
   readonly room: Room;
 
-  private constructor(journal: Journal, recovered?: RoomStart) {
+  private constructor(journal: Journal, more: Pick<RecordingMeta, 'spectatorDelayMs'> = {}, recovered?: RoomStart) {
     this.journal = journal;
     const createdAt = Math.floor(Date.now() / 1_000) - 7_200;
-    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt };
+    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt, ...more };
     const start = recovered ?? newRoomStart({ meta, profile: JSON_PROFILE, epoch: 1, clock: this.clock }, journal);
     this.room = new Room(start, {
       options: DEFAULT_RELAY_OPTIONS,
@@ -96,14 +96,18 @@ export class HandRoom {
     });
   }
 
-  static async open(dataDir: string, files?: Files): Promise<HandRoom> {
-    return new HandRoom(await openJournal(dataDir, [], files));
+  static async open(
+    dataDir: string,
+    files?: Files,
+    more: Pick<RecordingMeta, 'spectatorDelayMs'> = {},
+  ): Promise<HandRoom> {
+    return new HandRoom(await openJournal(dataDir, [], files), more);
   }
 
   /** The room as it comes back. */
   static async recover(dataDir: string, files?: Files): Promise<HandRoom> {
     const journal = await openJournal(dataDir, [], files);
-    return new HandRoom(journal, (await recoverRoom(journal, recordingId(1), NODE_COMPRESSION, 0)).start);
+    return new HandRoom(journal, {}, (await recoverRoom(journal, recordingId(1), NODE_COMPRESSION, 0)).start);
   }
 
   join(name: string, text?: string): HandPlayer {

@@ -18,14 +18,14 @@ export interface BroadcastOptions {
   readonly recent: RecentEntries;
   /** Last seq that the journal has. */
   readonly journaledSeq: number;
+  /** Is given what players are told of the clocks, for those who watch. */
+  readonly onClocks: (message: Uint8Array) => void;
   /** Stands around whatever a timer calls (S4). */
   readonly guard: (work: () => void) => void;
 }
 
-/** What everybody in a room is shown: what the journal has, and how far that is for each player (W3). */
+/** What every player in a room is shown: what the journal has, and how far that is for each (W3). */
 export class Broadcast {
-  /** Whoever watches, beside the seats. */
-  readonly spectators = new Set<Receiver>();
   readonly #options: BroadcastOptions;
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -47,7 +47,7 @@ export class Broadcast {
     this.fanOut();
   }
 
-  /** Shows everybody what is in the journal and has not been shown. */
+  /** Shows every player what is in the journal and has not been shown. */
   fanOut(): void {
     const { clock, seats, recent, guard } = this.#options;
     const producers = seats.all.map(({ context }) => context);
@@ -55,8 +55,6 @@ export class Broadcast {
     for (const seat of seats.all) {
       if (seat.receiver && !fanOut(seat.receiver, seat, options)) seat.receiver.drop();
     }
-    for (const receiver of this.spectators) if (!fanOut(receiver, undefined, options)) receiver.drop();
-    recent.trim(this.#journaledSeq);
     if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
       this.#retryTimer = setTimeout(() => {
         this.#retryTimer = undefined;
@@ -80,8 +78,8 @@ export class Broadcast {
     const errors = [...this.#clockNews].map((producer) => [producer, this.#clockErrors.get(producer) ?? null] as const);
     this.#clockNews.clear();
     const bytes = encodeMessage({ kind: 'clocks', errors });
-    const players = this.#options.seats.all.map(({ receiver }) => receiver);
-    for (const receiver of [...players, ...this.spectators]) if (receiver?.knowsClocks) receiver.sendBytes(bytes);
+    for (const { receiver } of this.#options.seats.all) if (receiver?.knowsClocks) receiver.sendBytes(bytes);
+    this.#options.onClocks(bytes);
   }
 
   /** Sends every player its acks soon, unless what it is shown meanwhile carries them (W3). */
@@ -125,6 +123,6 @@ export class Broadcast {
   /** W8: nothing may come any more that would show them the rest, or show that they do not read. */
   #isAnybodyBehind(): boolean {
     const isBehind = (receiver: Receiver | undefined) => receiver?.isReady && receiver.position < this.#journaledSeq;
-    return this.#options.seats.all.some(({ receiver }) => isBehind(receiver)) || [...this.spectators].some(isBehind);
+    return this.#options.seats.all.some(({ receiver }) => isBehind(receiver));
   }
 }

@@ -1,12 +1,13 @@
 import { type EndRecord, GametapeError, type RecordingMeta, type SessionSummary } from '@gametape/shared';
 import type { Logger } from '../log.ts';
 import { persist } from '../patience.ts';
+import type { FinishedRoom } from '../recording/finish-recording.ts';
 import type { LiveRoom } from './live-room.ts';
 import type { Trouble } from './trouble.ts';
 
 export interface FinishingRoomsOptions {
   /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: RecordingMeta, end: EndRecord) => Promise<SessionSummary>;
+  readonly finish: (room: FinishedRoom, end: EndRecord) => Promise<SessionSummary>;
   /** The summary of a recording that is finished already, undefined if there is none. */
   readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
   readonly log: Logger;
@@ -37,10 +38,15 @@ export class FinishingRooms {
     return this.#live.get(recordingId);
   }
 
+  named(name: string): LiveRoom | undefined {
+    for (const live of this.#live.values()) if (live.room.name === name) return live;
+    return undefined;
+  }
+
   /** A room has ended; until `delete` it is finished. */
   add(live: LiveRoom): void {
     this.#live.set(live.room.recordingId, live);
-    this.#track(new Promise((resolve) => this.#release.set(live, resolve)));
+    this.track(new Promise((resolve) => this.#release.set(live, resolve)));
   }
 
   delete(live: LiveRoom): void {
@@ -50,7 +56,7 @@ export class FinishingRooms {
   }
 
   /** @throws GametapeError `JOURNAL_FAILED` when the relay stops before the disk has healed, `DAMAGED` */
-  async finish(meta: RecordingMeta, end: EndRecord): Promise<SessionSummary> {
+  async finish(meta: RecordingMeta, end: EndRecord, keepsJournal = false): Promise<SessionSummary> {
     const { room, recordingId } = meta;
     const onTrouble = (error: GametapeError) => {
       if (this.#troubles.get(recordingId)?.error.message !== error.message) {
@@ -59,7 +65,10 @@ export class FinishingRooms {
       this.#troubles.set(recordingId, { room, error });
     };
     try {
-      return await persist(() => this.#options.finish(meta, end), { signal: this.#stopping.signal, onTrouble });
+      return await persist(() => this.#options.finish({ ...meta, keepsJournal }, end), {
+        signal: this.#stopping.signal,
+        onTrouble,
+      });
     } finally {
       this.#troubles.delete(recordingId);
     }
@@ -73,7 +82,7 @@ export class FinishingRooms {
       return undefined;
     });
     this.#again.set(recordingId, finished);
-    this.#track(finished.then(() => void this.#again.delete(recordingId)));
+    this.track(finished.then(() => void this.#again.delete(recordingId)));
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
@@ -81,14 +90,15 @@ export class FinishingRooms {
     return (await this.#again.get(recordingId)) ?? (await this.#options.finished(recordingId));
   }
 
+  /** Something that goes on after a room, and that the relay waits for when it stops. */
+  track(work: Promise<void>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
+  }
+
   /** Nothing is tried again. Resolves when all that are here now are finished, or could not be. */
   async stop(): Promise<void> {
     this.#stopping.abort(new GametapeError('JOURNAL_FAILED', 'the relay stops before the recording is finished'));
     await Promise.allSettled(this.#underWay);
-  }
-
-  #track(work: Promise<void>): void {
-    this.#underWay.add(work);
-    void work.finally(() => this.#underWay.delete(work));
   }
 }

@@ -21,6 +21,8 @@ import type { Seat } from './seat.ts';
 export interface LiveRoomHandlers {
   /** Makes the finished recording. */
   finish(room: Room, end: EndRecord): Promise<SessionSummary>;
+  /** Spectators have been shown the end of it, which was due later than the players'. */
+  shown(): void;
   /** No more joins from now on: the name is free for a new room. */
   ended(): void;
   /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
@@ -40,6 +42,8 @@ export class LiveRoom {
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
   #isQuarantined = false;
+  /** It is over for its players, and not for those who watch it with a delay. */
+  #isLingering = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #finished: Promise<SessionSummary> | undefined;
 
@@ -52,6 +56,10 @@ export class LiveRoom {
       guard: (work) => this.guard(work),
     });
     this.#rewinds = new Rewinds(room, options, () => this.#checkOpen());
+  }
+
+  get isLingering(): boolean {
+    return this.#isLingering;
   }
 
   get isEnding(): boolean {
@@ -169,6 +177,13 @@ export class LiveRoom {
     this.#ending?.abandon();
     this.membership.stop();
     this.room.output.stop();
+    if (!this.#isLingering) this.room.audience.stop();
+  }
+
+  /** The same for good: whoever watches comes back to a recording, when that is due. */
+  stopShowing(): void {
+    this.stop();
+    this.room.audience.stop();
   }
 
   #playerIsGone(seat: Seat): void {
@@ -192,8 +207,10 @@ export class LiveRoom {
       const end = await ending.complete(this.#options.endTimeoutMs);
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
-      for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
-      this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
+      const reason = `ROOM_ENDED: ${summary.recordingId}`;
+      for (const receiver of this.#players()) receiver.send({ kind: 'ended', summary });
+      for (const { peer } of this.#players()) peer.close(CloseCode.ROOM_ENDED, reason);
+      await this.#showEnd(summary, reason);
       return summary;
     } catch (error) {
       if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
@@ -205,12 +222,25 @@ export class LiveRoom {
     }
   }
 
-  #closeAll(code: number, reason: string): void {
-    for (const receiver of this.#receivers()) receiver.peer.close(code, reason);
+  /** Those who watch are shown the end when it is due: nobody else waits for that (V2). */
+  async #showEnd(summary: SessionSummary, reason: string): Promise<void> {
+    const { audience } = this.room;
+    this.#isLingering = audience.isDelayed;
+    const ended = audience.end(summary, CloseCode.ROOM_ENDED, reason);
+    const shown = ended.finally(() => {
+      audience.stop();
+      this.#handlers.shown();
+    });
+    if (!this.#isLingering) await shown;
+    else shown.catch((error: unknown) => this.#handlers.quarantined(error));
   }
 
-  *#receivers(): Generator<Receiver> {
+  #closeAll(code: number, reason: string): void {
+    for (const { peer } of this.#players()) peer.close(code, reason);
+    this.room.audience.closeAll(code, reason);
+  }
+
+  *#players(): Generator<Receiver> {
     for (const { receiver } of this.room.seats.all) if (receiver) yield receiver;
-    yield* this.room.broadcast.spectators;
   }
 }

@@ -7,15 +7,17 @@ import {
   profileNamed,
   type SessionSummary,
 } from '@gametape/shared';
+import { LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
 import { mayPass } from '../patience.ts';
+import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
-import { type FindOrigin, RoomOrigins } from './room-origins.ts';
+import { type FindOrigin, type Preparation, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
 import { SealBacklog } from './seal-backlog.ts';
@@ -31,6 +33,8 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly compression: Compression;
   readonly randomBytes: (count: number) => Uint8Array;
   readonly origin: FindOrigin;
+  /** Recordings that nobody is shown yet (V2). */
+  readonly embargo: Pick<Embargo, 'begin' | 'end' | 'holds'>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -43,6 +47,7 @@ export class RoomDirectory {
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #finishing: FinishingRooms;
   readonly #origins: RoomOrigins;
+  readonly #lingering: LingeringRooms;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
   /** Claims that are being made, by room: hellos of the same time share one. */
@@ -59,6 +64,7 @@ export class RoomDirectory {
       revive: (suspended) => this.#revive(suspended),
     });
     this.#origins = new RoomOrigins(deps.origin, deps.log);
+    this.#lingering = new LingeringRooms(deps.embargo);
   }
 
   get rooms(): Iterable<LiveRoom> {
@@ -69,6 +75,33 @@ export class RoomDirectory {
   room(name: string): LiveRoom | undefined {
     this.#checkRecorded(name);
     return this.#rooms.get(name);
+  }
+
+  /** Every room as those who watch are told of it: one that is over for its players may not be for them (V2). */
+  get shownRooms(): LiveRoom[] {
+    const names = new Set([...this.#rooms.keys(), ...this.#lingering.all.map(({ room }) => room.name)]);
+    return [...names].flatMap((name) => this.shownRoom(name) ?? []);
+  }
+
+  /** The one that those who watch see under that name. @throws GametapeError `JOURNAL_FAILED` as `room` does */
+  shownRoom(name: string): LiveRoom | undefined {
+    return this.#lingering.named(name) ?? this.room(name);
+  }
+
+  /** The same, and one that is only being finished: its past is not in a file yet. */
+  pastOf(name: string): LiveRoom | undefined {
+    return this.shownRoom(name) ?? this.#finishing.named(name);
+  }
+
+  /** The room of an unfinished recording. */
+  withRecording(recordingId: string): LiveRoom | undefined {
+    const here = this.#lingering.find(recordingId) ?? this.#finishing.find(recordingId);
+    return here ?? [...this.#rooms.values()].find(({ room }) => room.recordingId === recordingId);
+  }
+
+  /** What a room that is over has left, if that is known. */
+  lastRecordingOf(name: string): string | undefined {
+    return this.#lingering.lastRecordingOf(name);
   }
 
   /** What cannot be recorded, sealed or finished for now (J5). */
@@ -113,9 +146,12 @@ export class RoomDirectory {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
     this.#checkRecorded(hello.room);
-    const known = this.#rooms.get(hello.room);
+    const isWatching = hello.role === 'spectator';
+    const known = isWatching ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const finishing = this.#finishing.find(hello.resume.recordingId);
+      const { recordingId } = hello.resume;
+      const lingering = isWatching ? this.#lingering.find(recordingId) : undefined;
+      const finishing = lingering ?? this.#finishing.find(recordingId);
       if (finishing) return finishing;
       if (known) throw sessionIsOver(hello.room);
     }
@@ -166,12 +202,18 @@ export class RoomDirectory {
 
   /**
    * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
+   * Or those who watch are shown it with a delay that is not the relay's own; or both.
    *
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  startFrom(from: string, room?: string): Promise<string> {
-    return this.#origins.add(from, room, (name) => this.#rooms.has(name));
+  prepare(preparation: Preparation): Promise<string> {
+    return this.#origins.add(preparation, (name) => this.#rooms.has(name));
+  }
+
+  /** Those who watched it have not been shown the end of that recording (V2). */
+  isHeld(recordingId: string): Promise<boolean> {
+    return this.#deps.embargo.holds(recordingId);
   }
 
   /** Whether a session is live that started from `RECORDING#CHECKPOINT`. */
@@ -270,12 +312,14 @@ export class RoomDirectory {
     );
     await this.#atMost(CLOSE_MS, Promise.all([sealed, revived]));
     for (const live of this.#rooms.values()) live.stop();
+    for (const live of this.#lingering.all) live.stopShowing();
     await this.#finishing.stop();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
     const origin = this.#origins.get(hello.room);
     const profile = origin?.profile ?? profileNamed(hello.profile);
+    const spectatorDelayMs = this.#origins.delayOf(hello.room) ?? this.#deps.options.spectatorDelayMs;
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
@@ -285,6 +329,7 @@ export class RoomDirectory {
       profile: profile.name,
       createdAt: createdMs / 1_000,
       ...(origin && { startedFrom: origin.startedFrom }),
+      ...(spectatorDelayMs > 0 && { spectatorDelayMs }),
     };
     const opening = { meta, profile, epoch: Math.max(1, claimEpoch), clock: new RoomClock(0) };
     return { ...newRoomStart(opening, this.#deps.journal), ...(origin && { startStates: origin.states }) };
@@ -303,9 +348,11 @@ export class RoomDirectory {
     const shared = { options, compression, log, flusher: this.#flusher, backlog: this.#backlog };
     const room = new Room(start, { ...shared, onFailure, onFault });
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#finishing.finish(meta, end),
+      // Until all of it is shown, its past is what the journal has.
+      finish: ({ meta, audience }, end) => this.#finishing.finish(meta, end, audience.isDelayed),
       ended: () => {
         this.#origins.delete(room.name);
+        this.#finishing.track(this.#lingering.add(live));
         this.#forget(live);
         this.#finishing.add(live);
       },
@@ -318,22 +365,35 @@ export class RoomDirectory {
         log.error(details, 'room is quarantined');
         this.#quarantined.add(room.name);
       },
+      shown: () => {
+        this.#lingering.remember(live);
+        if (this.#lingering.delete(live)) void this.#discard(live).then(() => this.#lingering.release(live));
+      },
       over: () => {
         this.#forget(live);
         this.#finishing.delete(live);
+        if (live.isLingering) return;
+        this.#lingering.delete(live);
+        this.#lingering.release(live);
       },
       refused: () => {
         this.#forget(live);
-        this.#deps.journal.discard(room.recordingId).catch((error: unknown) => {
-          log.warn(
-            { room: room.name, reason: (error as Error).message },
-            'a room that nobody opened is still in the journal',
-          );
-        });
+        void this.#discard(live);
       },
     });
     this.#rooms.set(room.name, live);
+    this.#lingering.forget(room.name);
     return live;
+  }
+
+  /** Nothing of it is needed any more. */
+  async #discard({ room: { name, recordingId } }: LiveRoom): Promise<void> {
+    try {
+      await this.#deps.journal.discard(recordingId);
+    } catch (error) {
+      const details = { room: name, recordingId, reason: (error as Error).message };
+      this.#deps.log.warn(details, 'a room that is not needed any more is still in the journal');
+    }
   }
 
   #forget(live: LiveRoom): void {

@@ -13,6 +13,7 @@ import {
   type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
+import { closedFragment, type FlushMark, OpenBlocks } from '../audience/open-blocks.ts';
 import type { Appended, Journal, Sealed } from '../journal/journal.ts';
 import { persist } from '../patience.ts';
 import type { SealBacklog } from './seal-backlog.ts';
@@ -46,6 +47,8 @@ export interface RoomJournalOptions {
   readonly backlog: SealBacklog;
   /** A seal has failed and is tried again (J5). */
   readonly onTrouble: (error: GametapeError) => void;
+  /** Room time, in microseconds. @default 0 */
+  readonly now?: number;
 }
 
 /** What a journal has of a room and its unfinished file has not. */
@@ -66,6 +69,8 @@ export interface UnsealedBlock {
  * for as long as the room lasts: its content lives on in the log meanwhile (J5).
  */
 export class RoomJournal {
+  /** The newest of its self-contained blocks, for those who watch. */
+  readonly blocks: OpenBlocks;
   readonly #options: RoomJournalOptions;
   readonly #entries: BlockBuilder;
   readonly #stopping = new AbortController();
@@ -88,12 +93,17 @@ export class RoomJournal {
     this.#entries = new BlockBuilder(meta.recordingId, epoch, compression);
     this.#sealing = sealing?.rest ?? new BlockBuilder(meta.recordingId, epoch, compression);
     this.#previousSealed = lastSealed ?? NO_BLOCK;
-    for (const { bytes, lastSeq } of sealing?.closed ?? []) this.#sealNext(bytes, lastSeq);
-    if (sealing) return;
-    this.#isGrounded = true;
-    this.#entries.meta(meta);
-    this.#sealing.meta(meta);
-    this.#sealing.open([]);
+    const closed = sealing?.closed ?? [];
+    for (const { bytes, lastSeq } of closed) this.#sealNext(bytes, lastSeq);
+    if (!sealing) {
+      this.#isGrounded = true;
+      this.#entries.meta(meta);
+      this.#sealing.meta(meta);
+      this.#sealing.open([]);
+    }
+    const { headSeq, now: at = 0 } = options;
+    const before = closed.map(({ bytes }) => closedFragment(bytes, compression, this.#sealChain));
+    this.blocks = new OpenBlocks(before, this.#sealing, this.#previousSealed, { headSeq, at });
   }
 
   /** Nothing waits to be appended. */
@@ -148,6 +158,11 @@ export class RoomJournal {
     return { accepted, stable: Promise.all([stable, this.#grounding.promise]).then(() => undefined) };
   }
 
+  /** Everything that was added has been written. `now` is room time. */
+  mark(now: number): FlushMark {
+    return this.blocks.mark(this.#lastSeq, now);
+  }
+
   /** Seals if it is time. `now` is room time. The promise rejects as that of `seal` does. */
   sealIfDue(now: number): Promise<Sealed> | undefined {
     const isOld = this.#sealing.contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
@@ -169,13 +184,15 @@ export class RoomJournal {
 
   /** The same when there is nothing: a block that says how the room stands. */
   sealStanding(): Promise<Sealed> {
-    const block = this.#sealing.close(this.#previousSealed, { compress: false });
+    // It stays as it is: spectators may be shown less of it for a while.
+    const block = this.#sealing.closeUpTo(this.#sealing.extent, this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
     const { meta, epoch, compression, opening } = this.#options;
     // What came back from an earlier epoch has gone into a block of that epoch.
     this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
     openSealed(this.#sealing, meta, opening());
     this.#sealNext(block.bytes, this.#lastSeq);
+    this.blocks.close(block, this.#sealChain, this.#sealing, this.#lastSeq);
     if (!this.#isGrounded) this.#groundWith(this.#sealChain);
     return this.#sealChain;
   }

@@ -8,11 +8,20 @@ const MAX_WAITING = 64;
 /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
 export type FindOrigin = (from: string) => Promise<RoomOrigin>;
 
-/** What rooms that nobody has opened yet will start from, by name: a checkpoint of a finished recording (T8). */
+/** What a room is to be opened with: states of a checkpoint, a delay for those who watch that is not the relay's own; or both. */
+export interface Preparation {
+  readonly room?: string | undefined;
+  /** `RECORDING#CHECKPOINT` */
+  readonly from?: string | undefined;
+  readonly spectatorDelayMs?: number | undefined;
+}
+
+/** What rooms that nobody has opened yet will start from, by name: a checkpoint of a finished recording (T8), a delay (V2). */
 export class RoomOrigins {
   readonly #find: FindOrigin;
   readonly #log: Logger;
-  readonly #waiting = new Map<string, RoomOrigin>();
+  readonly #waiting = new Map<string, RoomOrigin | undefined>();
+  readonly #delays = new Map<string, number>();
 
   constructor(find: FindOrigin, log: Logger) {
     this.#find = find;
@@ -23,16 +32,21 @@ export class RoomOrigins {
     return this.#waiting.get(room);
   }
 
+  /** In milliseconds; undefined where the relay's own holds. */
+  delayOf(room: string): number | undefined {
+    return this.#delays.get(room);
+  }
+
   /**
-   * The next session of a room starts there.
+   * The next session of a room starts with that.
    *
    * @param isLive whether somebody plays in the room of that name
    * @returns the name of the room: that of the recording if none is given
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async add(from: string, room: string | undefined, isLive: (name: string) => boolean): Promise<string> {
-    const origin = await this.#find(from);
-    const name = room ?? origin.room;
+  async add({ from, room, spectatorDelayMs }: Preparation, isLive: (name: string) => boolean): Promise<string> {
+    const origin = from === undefined ? undefined : await this.#find(from);
+    const name = room ?? origin?.room ?? '';
     const shown = JSON.stringify(name.slice(0, 80));
     if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
     if (isLive(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
@@ -42,12 +56,14 @@ export class RoomOrigins {
         `this relay keeps ${MAX_WAITING} rooms that nobody has opened yet, and no more`,
       );
     }
-    this.#waiting.set(name, origin);
+    this.#waiting.set(name, origin ?? this.#waiting.get(name));
+    if (spectatorDelayMs !== undefined) this.#delays.set(name, spectatorDelayMs);
     return name;
   }
 
   delete(room: string): void {
     this.#waiting.delete(room);
+    this.#delays.delete(room);
   }
 
   /** States that a room which comes back started from, by player: it still has players to come. */

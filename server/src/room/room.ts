@@ -12,6 +12,12 @@ import {
   type Profile,
   type RecordingMeta,
 } from '@gametape/shared';
+import { Audience } from '../audience/audience.ts';
+import { DelayedView } from '../audience/delayed-view.ts';
+import { Fragments } from '../audience/fragments.ts';
+import { LiveView } from '../audience/live-view.ts';
+import type { FlushMark } from '../audience/open-blocks.ts';
+import { SyncAnswers } from '../audience/sync-answers.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
@@ -65,6 +71,8 @@ export class Room {
   readonly relayEvents: RelayEvents;
   readonly output: RoomOutput;
   readonly broadcast: Broadcast;
+  readonly audience: Audience;
+  readonly sync: SyncAnswers;
   readonly #environment: RoomEnvironment;
   readonly #journal: Journal;
   readonly #limits: RoomLimits;
@@ -102,11 +110,16 @@ export class Room {
       log.warn({ room: meta.room, reason: message }, 'sealing fails and is tried again');
     };
     const sealing = { compression, opening, backlog, onTrouble };
-    const journal = new RoomJournal({ ...start.journal, ...sealing, meta, epoch, headSeq });
-    this.broadcast = new Broadcast({ clock, seats, recent, journaledSeq: headSeq, guard });
+    const journal = new RoomJournal({ ...start.journal, ...sealing, meta, epoch, headSeq, now });
+    const onClocks = (message: Uint8Array) => this.audience.showClocks(message);
+    this.broadcast = new Broadcast({ clock, seats, recent, journaledSeq: headSeq, onClocks, guard });
     const { broadcast } = this;
     const common = { name: meta.room, clock, seats, recent, headSeq };
-    this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onFailure });
+    const onAccepted = (mark: FlushMark) => {
+      broadcast.showUpTo(mark.seq);
+      this.audience.accepted(mark);
+    };
+    this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onAccepted, onFailure });
     const { output } = this;
     const { checkpointsPerMinute } = options;
     this.recording = new RoomRecording(start, { seats, limits, recent, output, compression, checkpointsPerMinute });
@@ -117,6 +130,27 @@ export class Room {
     this.seats = seats;
     this.#limits = limits;
     this.#unknown = [...start.unknown].sort((a, b) => a - b);
+    const { blocks } = journal;
+    const delayMs = meta.spectatorDelayMs ?? 0;
+    const delayed = { start, seats, recent, checkpoints: () => recording.checkpoints.places, clock, compression };
+    this.audience = new Audience({
+      meta,
+      epoch,
+      durability: () => this.durability,
+      silenceMs: options.silenceMs,
+      delayMs,
+      clock,
+      seats,
+      recording,
+      recent,
+      blocks,
+      view:
+        delayMs > 0 ? new DelayedView({ ...delayed, delayUs: delayMs * 1_000 }) : new LiveView(seats, recording, clock),
+      fragments: new Fragments({ journal: this.#journal, recordingId: meta.recordingId, blocks }),
+      settled: () => this.output.founded(),
+      guard,
+    });
+    this.sync = new SyncAnswers(this.audience, meta, epoch);
   }
 
   get name(): string {

@@ -84,7 +84,7 @@ export class Session implements PeerReceiver {
     this.#held.drop();
     if (state.kind === 'playing') state.probing.stop();
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
-    if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
+    if (state.kind === 'watching') state.live.room.audience.leave(state.receiver);
     this.#deps.onClosed(this);
   }
 
@@ -104,6 +104,7 @@ export class Session implements PeerReceiver {
     }
     const { accepted, stable } = this.#state.kind === 'playing' ? this.#state.seat : NO_ACKS;
     this.#peer.send(encodeMessage({ kind: 'ping', id: NO_PROBE, acks: { accepted, stable } }));
+    if (this.#state.kind === 'watching') this.#state.live.room.audience.beat(this.#state.receiver);
   }
 
   #handle(message: UpMessage, bytes: number): void {
@@ -214,13 +215,15 @@ export class Session implements PeerReceiver {
     try {
       live = await this.#deps.directory.roomFor(hello);
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ENDED') && hello.resume) await this.#tellEnd(hello.resume.recordingId);
+      const isWatching = hello.role === 'spectator';
+      const isOver = isGametapeError(error, 'ROOM_ENDED') || (isWatching && isGametapeError(error, 'NOT_FOUND'));
+      if (isOver && hello.resume) await this.#tellEnd(hello.resume.recordingId, isWatching);
       throw error;
     }
     this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
-      if (this.#isClosed) live.room.broadcast.spectators.delete(receiver);
+      if (this.#isClosed) live.room.audience.leave(receiver);
       else this.#state = { kind: 'watching', live, receiver };
     } else {
       const seat = await live.addPlayer(hello, this.#peer);
@@ -236,8 +239,11 @@ export class Session implements PeerReceiver {
     }
   }
 
-  /** Whoever asks for the end of a session that is over gets it. */
-  async #tellEnd(recordingId: string): Promise<void> {
+  /** Whoever asks for the end of a session that is over gets it; who watches, when that is due (V2). */
+  async #tellEnd(recordingId: string, isWatching: boolean): Promise<void> {
+    if (isWatching && (await this.#deps.directory.isHeld(recordingId))) {
+      throw new GametapeError('ROOM_ELSEWHERE', 'nothing more of this room is due yet: ask again');
+    }
     const summary = await this.#deps.directory.finished(recordingId);
     if (summary) this.#peer.send(encodeMessage({ kind: 'ended', summary }));
   }
