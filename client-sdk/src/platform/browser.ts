@@ -17,5 +17,6 @@ export const BROWSER: Platform = {
   },
   randomBytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol) as Socket,
+  openSpools: async (options) => (await import('./indexeddb-spool.ts')).openIndexedDbSpools(options),
   compression: async () => (await import('./portable-compression.ts')).PORTABLE_COMPRESSION,
 };
