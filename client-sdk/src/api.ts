@@ -8,6 +8,7 @@ import type {
   State,
   TextChange,
 } from '@gametape/shared';
+import type { Reel } from './reel.ts';
 
 /** What a game hands in: the type and data of an event. `data` may be left out. */
 export interface EventInput {
@@ -201,8 +202,65 @@ export interface TapeEvent extends PlayedEvent {
   readonly index: number;
 }
 
+/** An event as a playhead passes it. */
+export interface ReplayEvent extends PlayedEvent {
+  /** It arrived only after its time had been shown (T6). In a recording it is where it belongs. */
+  readonly late: boolean;
+}
+
+/** What a playhead tells. Times are play time in seconds. */
+export interface PlayheadEvents {
+  /** An event that was played or stepped over; not those that a seek jumps over. */
+  event: ReplayEvent;
+  /** The state of a player changed while playing, with an event or without one. */
+  change: { readonly player: string; readonly time: number; readonly seq: number; readonly late: boolean };
+  /** The playhead is there now. */
+  timeupdate: number;
+  seeking: number;
+  /** The states are those of this time; any of them may be another than before. */
+  seeked: number;
+  ratechange: number;
+  play: number;
+  pause: number;
+  /** A recording has been played to its end. */
+  ended: number;
+  /** Something could not be read, and playing stopped there; with a live room, anything that went wrong. */
+  error: Error;
+}
+
+/** A point that plays, the face of a video: of a recording or of a live room, they are the same. */
+export interface Playhead {
+  /** Play time in seconds. Setting it seeks; what is past either end goes to that end. @throws TypeError unless it is a number */
+  currentTime: number;
+  /** How fast it plays, 0.1 to 16. @throws TypeError for any other */
+  playbackRate: number;
+  /** Its end, so far. */
+  readonly duration: number;
+  readonly paused: boolean;
+  readonly seeking: boolean;
+  readonly ended: boolean;
+  /** It is at the end of a live room, and goes on with it. */
+  readonly isLive: boolean;
+  /** Each player's state at this point. */
+  readonly states: ReadonlyMap<string, State>;
+  /** One of them: the others need not be made. */
+  stateOf(player: string): State | undefined;
+  /** Plays on; from the start again when it is at the end of a recording. */
+  play(): void;
+  pause(): void;
+  /** `currentTime =`, and resolves once it is shown, or a newer one took over. */
+  seek(time: number): Promise<void>;
+  /**
+   * Pauses, and goes by this many events, back if negative: to the states right after one. Resolves with that event, undefined
+   * if a seek took over or there is none.
+   */
+  step(events: number): Promise<ReplayEvent | undefined>;
+  /** To the end of a live room, at once, and on with it. A recording goes to its end. */
+  goLive(): void;
+}
+
 /** A finished recording, opened. */
-export interface Tape {
+export interface Tape extends Reel {
   readonly recordingId: string;
   readonly room: string;
   readonly profile: string;
