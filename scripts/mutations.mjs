@@ -75,8 +75,8 @@ export const MUTATIONS = {
   // W4: events are shown before they are in the journal.
   'show-first': {
     file: 'server/dist/room/room-output.js',
-    find: 'upTo: this.#journaledSeq, now',
-    replace: 'upTo: this.#headSeq, now',
+    find: 'broadcast.showUpTo(upTo)',
+    replace: 'broadcast.showUpTo(this.#headSeq)',
   },
   // J4: what comes after a hole in the journal is taken for whole.
   'ignore-holes': {

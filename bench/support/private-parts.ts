@@ -18,8 +18,8 @@ const { makeDemoSession } = (await load(
   'server/dist/cli/demo-session.js',
 )) as typeof import('../../server/dist/cli/demo-session.js');
 const { relayBody } = (await load(
-  'server/dist/room/room-events.js',
-)) as typeof import('../../server/dist/room/room-events.js');
+  'server/dist/room/relay-bodies.js',
+)) as typeof import('../../server/dist/room/relay-bodies.js');
 const { RoomJournal } = (await load(
   'server/dist/room/room-journal.js',
 )) as typeof import('../../server/dist/room/room-journal.js');

@@ -1,7 +1,7 @@
 export type { JournalDamage } from './journal/damage.ts';
 export { FileJournal, type FileJournalOptions } from './journal/file-journal.ts';
 export { type Files, NODE_FILES, type ReadableFile, type WritableFile } from './journal/files.ts';
-export type { Appended, Journal, RecoveredBlock, SealedBlocks } from './journal/journal.ts';
+export type { Appended, Journal, RecoveredBlock, SealedBlock, SealedBlocks } from './journal/journal.ts';
 export { MemoryJournal } from './journal/memory-journal.ts';
 export { RedisJournal, type RedisJournalOptions } from './journal/redis-journal.ts';
 export type { Logger } from './log.ts';

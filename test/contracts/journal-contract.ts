@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Journal, RecoveredBlock } from '@gametape/server';
+import type { Journal, RecoveredBlock, SealedBlock } from '@gametape/server';
 import { BytesSource, isGametapeError, RecordingReader } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { arrive, plainBlock, recordBlock, recordingId, sealedBlocks, typedSession } from '../support/typed-session.ts';
@@ -110,6 +110,35 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
       await journal.close();
     });
 
+    test('[V1] sealed blocks are listed by their headers, and read one by one', async () => {
+      const journal = await opened(open(await place()));
+      const session = typedSession({ players: 1, events: 20 });
+      const { blocks } = sealedBlocks(session, arrive(session.entries[0] ?? []), 4);
+      const { recordingId: id } = session.meta;
+      expect(await listed(journal, id)).toEqual([]);
+      const [first, second, ...others] = blocks;
+      for (const block of [first, second]) if (block) await journal.seal(id, block.bytes, block.lastSeq);
+      const some = await listed(journal, id);
+      expect(some.map(({ header }) => header.lastSeq)).toEqual([4, 8]);
+      for (const { bytes, lastSeq } of others) await journal.seal(id, bytes, lastSeq);
+      await journal.seal(id, recordBlock(1, 'no entries'), 20);
+      await journal.append(id, plainBlock(1, 21), 21).accepted;
+      const later = await listed(journal, id, some.at(-1));
+      expect(later.map(({ header }) => header.lastSeq)).toEqual([12, 16, 20]);
+      const all = [...some, ...later];
+      expect((await listed(journal, id)).map(({ place }) => place)).toEqual(all.map(({ place }) => place));
+      for (const [i, block] of all.entries()) {
+        expect(Buffer.compare(await journal.readSealed(block), blocks[i]?.bytes ?? Buffer.of())).toBe(0);
+      }
+      const gone = (error: unknown) => isGametapeError(error, 'NOT_FOUND');
+      const [one, other] = all as [SealedBlock, SealedBlock];
+      await expect(journal.readSealed({ header: one.header, place: other.place })).rejects.toSatisfy(gone);
+      await journal.discard(id);
+      expect(await listed(journal, id)).toEqual([]);
+      await expect(journal.readSealed(one)).rejects.toSatisfy(gone);
+      await journal.close();
+    });
+
     test('a recording of which nothing is sealed has no sealed blocks', async () => {
       const journal = await opened(open(await place()));
       await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
@@ -187,6 +216,22 @@ export function describeJournal({ name, survivesRestart, place, open }: JournalU
         await after.close();
       });
 
+      test('[V1] the sealed blocks are listed and read as before', async () => {
+        const where = await place();
+        const before = await opened(open(where));
+        for (const seq of [1, 2, 3]) await before.seal(recordingId(1), plainBlock(1, seq), seq);
+        await before.close();
+        const after = await open(where);
+        await taken(after);
+        const blocks = await listed(after, recordingId(1));
+        expect(blocks.map(({ header }) => header.lastSeq)).toEqual([1, 2, 3]);
+        for (const block of blocks) {
+          const bytes = await after.readSealed(block);
+          expect(Buffer.compare(bytes, plainBlock(1, block.header.lastSeq))).toBe(0);
+        }
+        await after.close();
+      });
+
       test('a recording is unfinished until it is discarded', async () => {
         const where = await place();
         const before = await opened(open(where));
@@ -225,6 +270,12 @@ async function taken(journal: Journal): Promise<string[]> {
 export async function recovered(journal: Journal, id: number): Promise<RecoveredBlock[]> {
   const blocks: RecoveredBlock[] = [];
   for await (const block of journal.recover(recordingId(id))) blocks.push(block);
+  return blocks;
+}
+
+async function listed(journal: Journal, id: string, after?: SealedBlock): Promise<SealedBlock[]> {
+  const blocks: SealedBlock[] = [];
+  for await (const block of journal.sealedBlocks(id, after)) blocks.push(block);
   return blocks;
 }
 

@@ -58,10 +58,10 @@ describe('recovery reads the end', () => {
       ann.type(`<${i}>`);
       if (i < 9) await hand.seal();
     }
-    await hand.room.stable();
+    await hand.room.output.stable();
     const { start } = await recoverHere(await copyOf(dataDir));
     expect(start.producers[0]?.context.state.get('text')).toBe(texts(12));
-    expect(start.headSeq).toBe(hand.room.headSeq);
+    expect(start.headSeq).toBe(hand.room.recording.headSeq);
     await hand.journal.close();
   });
 
@@ -74,7 +74,7 @@ describe('recovery reads the end', () => {
     for (let i = 0; i < 4; i++) {
       ann.type(`<${i}>`);
       if (i === 2) bob.type('z');
-      await hand.room.stable();
+      await hand.room.output.stable();
     }
     await hand.journal.close();
     const log = join(dataDir, 'journal', '0000000000000001.log');
@@ -183,7 +183,7 @@ async function longRoom(): Promise<string> {
     if (i === 3) {
       gone.seat.expected = gone.pseq;
       gone.seat.presence = 'gone';
-      hand.room.leave(gone.seat, 'left');
+      hand.room.relayEvents.leave(gone.seat, 'left');
     }
     if (i % 5 === 0) ann.record('checkpoint', { name: `c${i}` });
     if (i % 10 === 2) bob.record('speed_change', { speed: 0 });
@@ -196,7 +196,7 @@ async function longRoom(): Promise<string> {
     await hand.seal();
   }
   ann.type('the end');
-  await hand.room.stable();
+  await hand.room.output.stable();
   await hand.journal.close();
   return dataDir;
 }

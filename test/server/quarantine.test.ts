@@ -5,8 +5,9 @@ import { NODE_COMPRESSION } from '@gametape/server';
 import { BlockBuilder, CloseCode, EventType, JSON_PROFILE, NO_BLOCK, ProducerContext } from '@gametape/shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { RecentEntries } from '../../server/dist/room/recent-entries.js';
+import { relayBody } from '../../server/dist/room/relay-bodies.js';
+import { RelayEvents } from '../../server/dist/room/relay-events.js';
 import { Room } from '../../server/dist/room/room.js';
-import { relayBody } from '../../server/dist/room/room-events.js';
 import { openJournal } from '../support/hand-room.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
@@ -20,8 +21,8 @@ afterEach(() => {
 
 describe('a fault in one room', () => {
   test.each([
-    ['while it takes an event', () => faultIn('accept')],
-    ['while it records that a player is gone', () => faultIn('leave')],
+    ['while it takes an event', faultInAccept],
+    ['while it records that a player is gone', faultInLeave],
     ['while it shows what is in the journal', faultInFanOut],
   ])('[S4] %s closes that room alone, and a restart brings it back', async (_, hook) => {
     const relay = await TestRelay.start({ dropGraceMs: 30 });
@@ -111,10 +112,19 @@ function joined(relay: TestRelay, room: string): Promise<Session> {
 }
 
 /** Until it is healed, the room `poison` throws what nobody expects. */
-function faultIn(method: 'accept' | 'leave'): () => void {
-  const original = Room.prototype[method] as (...args: unknown[]) => void;
-  const spy = vi.spyOn(Room.prototype, method).mockImplementation(function (this: Room, ...args: unknown[]) {
+function faultInAccept(): () => void {
+  const original = Room.prototype.accept;
+  const spy = vi.spyOn(Room.prototype, 'accept').mockImplementation(function (this: Room, ...args) {
     if (this.name === 'poison') throw new TypeError('a fault on purpose');
+    original.apply(this, args);
+  });
+  return () => spy.mockRestore();
+}
+
+function faultInLeave(): () => void {
+  const original = RelayEvents.prototype.leave;
+  const spy = vi.spyOn(RelayEvents.prototype, 'leave').mockImplementation(function (this: RelayEvents, ...args) {
+    if (args[0].player === 'leaver') throw new TypeError('a fault on purpose');
     original.apply(this, args);
   });
   return () => spy.mockRestore();

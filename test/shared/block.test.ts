@@ -281,6 +281,37 @@ describe('entries', () => {
   });
 });
 
+describe('a block that is still being put together', () => {
+  test('[V1] as it was at any point before, it is the block that would have been closed then', () => {
+    const context = new ProducerContext(JSON_PROFILE, { index: 0, player: 'ann', instance: 'a1' });
+    const previous = { length: 7, headerCrc: 9 };
+    const steps: ((builder: BlockBuilder) => void)[] = [
+      (builder) => builder.open([context]),
+      ...[1, 2, 3, 4].map((seq) => (builder: BlockBuilder) => builder.add(madeEntry(seq))),
+      (builder) => builder.producer({ index: 1, player: 'ben', instance: 'b1' }),
+      (builder) => builder.gap({ producer: 0, firstPseq: 5, lastPseq: 6, reason: 'lost' }),
+      (builder) => builder.add(madeEntry(5)),
+    ];
+    const make = (count: number): BlockBuilder => {
+      const builder = new BlockBuilder(ID, 1, PORTABLE_COMPRESSION);
+      for (const step of steps.slice(0, count)) step(builder);
+      return builder;
+    };
+    const growing = make(0);
+    const extents = steps.map((step) => {
+      step(growing);
+      return growing.extent;
+    });
+    for (const [i, extent] of extents.entries()) {
+      const early = growing.closeUpTo(extent, previous, { compress: false });
+      expect(early).toEqual(make(i + 1).close(previous, { compress: false }));
+    }
+    expect(growing.firstSeq).toBe(1);
+    expect(growing.close(previous, { compress: false }).lastSeq).toBe(5);
+    expect(growing.isNew).toBe(true);
+  });
+});
+
 describe('a damaged file', () => {
   test('[R3] cut at any byte, an unfinished recording opens with exactly its intact blocks', async () => {
     const { file, ends } = unfinished(4);
@@ -448,4 +479,8 @@ async function guarded<T>(act: () => Promise<T>): Promise<T | string> {
     if (isGametapeError(error)) return error.code;
     throw error;
   }
+}
+
+function madeEntry(seq: number): TimelineEntry {
+  return { seq, producer: 0, pseq: seq, time: seq * 1_000, hlc: 0, stamp: seq * 1_000 + 5, body: Uint8Array.of(seq) };
 }

@@ -87,6 +87,9 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
       createdAt: fc.double({ min: 0, max: 1e10, noNaN: true }),
       silenceMs: fc.nat(),
       durability: anyText(),
+      delayMs: fc.nat(),
+      holdMs: fc.nat(),
+      spectators: fc.record({ count, ids: fc.array(anyText(), { maxLength: 3 }) }),
       players: fc.array(
         fc.record({ id: anyText(), name: anyText(), connected: fc.boolean() }, { requiredKeys: ['id', 'connected'] }),
         { maxLength: 3 },
@@ -109,7 +112,10 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
         'createdAt',
         'silenceMs',
         'durability',
+        'delayMs',
+        'holdMs',
         'players',
+        'spectators',
         'pauses',
       ],
     },
@@ -153,6 +159,8 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
       ),
     }),
   }),
+  clock: fc.record({ kind: kind('clock'), time: micros, holdMs: count }),
+  spectators: fc.record({ kind: kind('spectators'), count, ids: fc.array(anyText(), { maxLength: 4 }) }),
   chunk: UP.chunk,
 };
 
@@ -256,6 +264,11 @@ describe('messages', () => {
       { paused: { since: 1 } },
       { resumption: 'maybe' },
       { seq: -1 },
+      { delayMs: -1 },
+      { holdMs: '50' },
+      { spectators: 3 },
+      { spectators: { count: 1 } },
+      { spectators: { count: 1, ids: [1] } },
       { epoch: 0.5 },
       { recordingId: null },
     ];

@@ -60,7 +60,7 @@ export class SimulatedRelay {
 
   /** It is not ready, as `/readyz` says it: the journal, or a room, takes nothing any more (J5). */
   get isReadOnly(): boolean {
-    return this.#journal?.failed !== undefined || this.#rooms.some(({ room }) => room.failure);
+    return this.#journal?.failed !== undefined || this.#rooms.some(({ room }) => room.output.failure);
   }
 
   /** No room is open. */

@@ -80,7 +80,10 @@ export class FakePeer {
       createdAt: 0,
       silenceMs: 5_000,
       durability: 'memory',
+      delayMs: 0,
+      holdMs: 50,
       players: [],
+      spectators: { count: 0, ids: [] },
       pauses: [],
       ...fields,
     });

@@ -90,7 +90,7 @@ export class HandRoom {
 
   join(name: string, text?: string): HandPlayer {
     const seat = this.room.addSeat(name, `${name}-1`, 0, undefined);
-    this.room.join(seat, { name });
+    this.room.relayEvents.join(seat, { name });
     const player = new HandPlayer(this.room, seat);
     if (text !== undefined) player.record('began', {}, { text });
     return player;
@@ -99,7 +99,7 @@ export class HandRoom {
   /** Moves the clock on and seals everything so far. */
   async seal(afterS = 30): Promise<void> {
     this.clock.nowUs += afterS * 1_000_000;
-    await this.room.seal();
+    await this.room.output.seal();
   }
 }
 

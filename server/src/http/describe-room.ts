@@ -7,10 +7,10 @@ export function describeRoom({ room, membership }: LiveRoom): object {
     recordingId: room.recordingId,
     profile: room.profile.name,
     players: membership.players,
-    spectators: room.spectators.size,
-    events: room.events,
-    checkpoints: room.checkpoints.names,
-    durationS: room.playClock.playTime(room.clock.now()) / 1_000_000,
-    ...(room.failure && { failure: room.failure.message }),
+    spectators: room.broadcast.spectators.size,
+    events: room.recording.events,
+    checkpoints: room.recording.checkpoints.names,
+    durationS: room.recording.playClock.playTime(room.clock.now()) / 1_000_000,
+    ...(room.output.failure && { failure: room.output.failure.message }),
   };
 }

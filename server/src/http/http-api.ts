@@ -66,11 +66,11 @@ function liveRoom(directory: RoomDirectory, name: string): LiveRoom {
 
 /** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
 function readiness(context: Context, directory: RoomDirectory, journal: Journal): Response {
-  const failed = [...directory.rooms].filter(({ room }) => room.failure);
+  const failed = [...directory.rooms].filter(({ room }) => room.output.failure);
   const [first] = failed;
-  const reason = journal.failed ?? first?.room.failure;
+  const reason = journal.failed ?? first?.room.output.failure;
   if (!reason) return context.text('ok');
-  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.failure?.message }));
+  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.output.failure?.message }));
   return context.json({ code: reason.code, reason: reason.message, rooms }, 503);
 }
 

@@ -25,7 +25,7 @@ export function roomCommands(roomOf: (context: Context) => LiveRoom): Hono {
     const { name } = await read(context, Named);
     const live = roomOf(context);
     const { time } = await live.checkpoint(name);
-    return context.json({ name, timeS: live.room.playClock.playTime(time) / 1_000_000 }, 201);
+    return context.json({ name, timeS: live.room.recording.playClock.playTime(time) / 1_000_000 }, 201);
   });
   commands.post('/rewind', async (context) => {
     const { name } = await read(context, Named);

@@ -4,6 +4,7 @@ import {
   type Compression,
   FILE_HEADER_BYTES,
   GametapeError,
+  linkOf,
   recordingIdBytes,
 } from '@gametape/shared';
 import { rejected } from './appended.ts';
@@ -11,11 +12,13 @@ import { BufferedSource } from './buffered-source.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
 import { DamageKeeper, type JournalDamage } from './damage.ts';
 import { type Files, NODE_FILES } from './files.ts';
-import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlock, SealedBlocks } from './journal.ts';
 import { type JournalDirectory, type JournaledRecording, readJournalDirectory } from './journal-directory.ts';
 import { scanLog } from './log-scan.ts';
 import { LogWriter } from './log-writer.ts';
 import { lookBack } from './look-back.ts';
+import { checkedBlock } from './read-sealed.ts';
+import { placedHeaders } from './sealed-headers.ts';
 import type { Place } from './segment-set.ts';
 import { UnfinishedFile } from './unfinished-file.ts';
 
@@ -136,6 +139,35 @@ export class FileJournal implements Journal {
     const places = [...recording.places];
     if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file, isStart);
     yield* this.#appendedBlocks(places);
+  }
+
+  async *sealedBlocks(recordingId: string, after?: SealedBlock): AsyncGenerator<SealedBlock> {
+    const file = this.#directory.recordings.get(recordingId)?.file;
+    if (!file?.hasBlocks) return;
+    const from = after ? Number(after.place) + linkOf(after.header).length : FILE_HEADER_BYTES;
+    const source = await this.#options.files.read(file.path);
+    let lastSeq = after?.header.lastSeq ?? 0;
+    try {
+      for await (const { offset, header } of placedHeaders(source, from, file.bytes, this.#options.compression)) {
+        if (header.events === 0 || header.lastSeq <= lastSeq) continue;
+        lastSeq = header.lastSeq;
+        yield { header, place: String(offset) };
+      }
+    } finally {
+      await source.close();
+    }
+  }
+
+  async readSealed({ header, place }: SealedBlock): Promise<Uint8Array> {
+    const file = this.#directory.recordings.get(header.recordingId)?.file;
+    if (!file) throw new GametapeError('NOT_FOUND', `recording ${header.recordingId}: it is not here any more`);
+    const source = await this.#options.files.read(file.path);
+    try {
+      const bytes = await source.read(Number(place), linkOf(header).length);
+      return checkedBlock(bytes, header, this.#options.compression);
+    } finally {
+      await source.close();
+    }
   }
 
   async sealed(recordingId: string): Promise<SealedBlocks> {

@@ -24,6 +24,13 @@ export interface Sealed {
   readonly stable: Promise<void>;
 }
 
+/** A sealed block that holds entries: what its header says, and where its journal has it. */
+export interface SealedBlock {
+  readonly header: BlockHeader;
+  /** For the journal alone; means nothing after a restart. */
+  readonly place: string;
+}
+
 /** What owning a room brings with it. */
 export interface Claim {
   /** Higher than that of any owner before, where several relays share a journal; 0 where there is only one. */
@@ -88,6 +95,13 @@ export interface Journal {
    *   one are left out, and not even read (J3). Without it, or where it never does, they all come.
    */
   recover(recordingId: string, isStart?: (block: RecoveredBlock) => boolean): AsyncIterable<RecoveredBlock>;
+  /**
+   * The sealed blocks that hold entries, in order and each once, from the one after `after` on. Of a file, only their headers
+   * are read. What is damaged is left out and left alone.
+   */
+  sealedBlocks(recordingId: string, after?: SealedBlock): AsyncIterable<SealedBlock>;
+  /** The bytes of one of them, header included. @throws GametapeError `NOT_FOUND` where it is not any more, `DAMAGED` */
+  readSealed(block: SealedBlock): Promise<Uint8Array>;
   /** @throws GametapeError `NOT_FOUND` when nothing of it has been sealed. */
   sealed(recordingId: string): Promise<SealedBlocks>;
   /** Forgets a recording whose file is finished. */

@@ -9,7 +9,8 @@ import {
 } from '@gametape/shared';
 import { rejected } from './appended.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
-import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
+import type { Appended, Claim, Journal, RecoveredBlock, Sealed, SealedBlock, SealedBlocks } from './journal.ts';
+import { checkedBlock } from './read-sealed.ts';
 
 interface Kept {
   readonly block: Uint8Array;
@@ -75,8 +76,22 @@ export class MemoryJournal implements Journal {
     for (const { block } of [...appended]) yield this.#recovered(block, false);
   }
 
+  async *sealedBlocks(recordingId: string, after?: SealedBlock): AsyncGenerator<SealedBlock> {
+    const from = after ? Number(after.place) + 1 : 0;
+    for (const [index, block] of this.#sealedOf(recordingId).entries()) {
+      const { header } = this.#recovered(block, true);
+      if (index >= from && header.events > 0) yield { header, place: String(index) };
+    }
+  }
+
+  async readSealed({ header, place }: SealedBlock): Promise<Uint8Array> {
+    const block = this.#sealedOf(header.recordingId)[Number(place)];
+    if (!block) throw new GametapeError('NOT_FOUND', `recording ${header.recordingId}: it is not here any more`);
+    return checkedBlock(block, header, this.#compression);
+  }
+
   async sealed(recordingId: string): Promise<SealedBlocks> {
-    const sealed = this.#recordings.get(recordingId)?.sealed ?? [];
+    const sealed = this.#sealedOf(recordingId);
     if (sealed.length === 0) throw new GametapeError('NOT_FOUND', `recording ${recordingId}: nothing of it is sealed`);
     const sink = new BytesSink();
     await sink.write(encodeFileHeader(this.#compression));
@@ -100,6 +115,10 @@ export class MemoryJournal implements Journal {
       this.#recordings.set(recordingId, recording);
     }
     return recording;
+  }
+
+  #sealedOf(recordingId: string): readonly Uint8Array[] {
+    return this.#recordings.get(recordingId)?.sealed ?? [];
   }
 
   #recovered(block: Uint8Array, sealed: boolean): RecoveredBlock {

@@ -47,9 +47,18 @@ export async function* sealedBlocks(
   recordingId: string,
   isStart?: IsStart,
 ): AsyncGenerator<ReadBlock> {
-  const { connection, keys } = reading;
   const first = await firstCheckpoint(reading, recordingId);
-  const from = isStart ? await startOf(reading, recordingId, first, isStart) : first;
+  yield* sealedBlocksFrom(reading, recordingId, isStart ? await startOf(reading, recordingId, first, isStart) : first);
+}
+
+/** The same from that entry on; without one, all. */
+export async function* sealedBlocksFrom(
+  reading: BlockReading,
+  recordingId: string,
+  start?: EntryId,
+): AsyncGenerator<ReadBlock> {
+  const { connection, keys } = reading;
+  const from = start ?? (await firstCheckpoint(reading, recordingId));
   const seen = new SeenBlocks();
   for await (const entry of readEntries(connection, keys.checkpoints, 'checkpoints', from)) {
     if (entry.recordingId !== recordingId) continue;

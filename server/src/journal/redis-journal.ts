@@ -4,10 +4,20 @@ import { type Compression, GametapeError } from '@gametape/shared';
 import type { Logger } from '../log.ts';
 import { rejected } from './appended.ts';
 import type { JournalDamage } from './damage.ts';
-import type { Appended, Claim, Durability, Journal, RecoveredBlock, Sealed, SealedBlocks } from './journal.ts';
-import { type IsStart, loggedBlocks, type ReadBlock, sealedBlocks } from './redis-blocks.ts';
+import type {
+  Appended,
+  Claim,
+  Durability,
+  Journal,
+  RecoveredBlock,
+  Sealed,
+  SealedBlock,
+  SealedBlocks,
+} from './journal.ts';
+import { checkedBlock } from './read-sealed.ts';
+import { type IsStart, loggedBlocks, type ReadBlock, sealedBlocks, sealedBlocksFrom } from './redis-blocks.ts';
 import { RedisConnection } from './redis-connection.ts';
-import { ROOMS_KEY } from './redis-entries.ts';
+import { idText, parseId, ROOMS_KEY, readEntry } from './redis-entries.ts';
 import type { RedisRoom } from './redis-room.ts';
 import { RedisRooms } from './redis-rooms.ts';
 import { checkSettings, readSettings } from './redis-settings.ts';
@@ -164,6 +174,28 @@ export class RedisJournal implements Journal {
       yield block;
     }
     yield* loggedBlocks(reading, recordingId, sealedSeq);
+  }
+
+  /** Redis gives an entry whole or not at all: they are read, a page at a time, and only their headers kept. */
+  async *sealedBlocks(recordingId: string, after?: SealedBlock): AsyncGenerator<SealedBlock> {
+    const room = this.#rooms.find(recordingId);
+    if (!room) return;
+    await room.checkpoints.settled();
+    const reading = { ...this.#options, connection: this.#connection, keys: room.keys, onDamage: undefined };
+    let lastSeq = after?.header.lastSeq ?? 0;
+    for await (const { header, entry } of sealedBlocksFrom(reading, recordingId, after && parseId(after.place))) {
+      if (header.events === 0 || header.lastSeq <= lastSeq) continue;
+      lastSeq = header.lastSeq;
+      yield { header, place: idText(entry.id) };
+    }
+  }
+
+  async readSealed({ header, place }: SealedBlock): Promise<Uint8Array> {
+    const { recordingId } = header;
+    const room = this.#rooms.find(recordingId);
+    const entry = room && (await readEntry(this.#connection, room.keys.checkpoints, parseId(place)));
+    if (!entry?.block) throw new GametapeError('NOT_FOUND', `recording ${recordingId}: it is not here any more`);
+    return checkedBlock(entry.block, header, this.#options.compression);
   }
 
   async sealed(recordingId: string): Promise<SealedBlocks> {

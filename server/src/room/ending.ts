@@ -24,7 +24,7 @@ export class Ending {
     this.#done = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    this.#waiting = new Set(room.seats.filter(({ presence }) => presence !== 'gone'));
+    this.#waiting = new Set(room.seats.all.filter(({ presence }) => presence !== 'gone'));
     for (const { receiver } of this.#waiting) receiver?.send({ kind: 'ending' });
     if (this.#waiting.size === 0) this.#resolve();
   }
@@ -65,14 +65,14 @@ export class Ending {
     this.#timer = setTimeout(this.#resolve, timeoutMs);
     await this.#done;
     clearTimeout(this.#timer);
-    for (const seat of this.#room.seats) this.#membership.remove(seat, 'ended');
+    for (const seat of this.#room.seats.all) this.#membership.remove(seat, 'ended');
     this.#room.stateLeftOut();
     const end = {
       endedAt: this.#room.clock.now(),
       outcome: this.#outcome,
-      expected: expectedByPlayer(this.#room.seats),
+      expected: expectedByPlayer(this.#room.seats.all),
     };
-    await this.#room.seal(end);
+    await this.#room.output.seal(end);
     return end;
   }
 }

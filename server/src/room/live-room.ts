@@ -68,7 +68,7 @@ export class LiveRoom {
       return seat;
     } catch (error) {
       // A player that was refused leaves no trace: neither a room that it would have opened, nor one that never ends.
-      if (this.room.seats.length === 0) {
+      if (this.room.seats.all.length === 0) {
         this.stop();
         this.#handlers.refused();
       } else if (this.membership.isEmpty) this.#finishWhenIdle();
@@ -87,14 +87,14 @@ export class LiveRoom {
   /** The player goes for good, once everything it recorded is stable. */
   async leave(seat: Seat, lastPseq: number): Promise<void> {
     // Of a room that is over there is nothing left to leave: the end of the session is on its way.
-    if (this.room.isOver) return;
+    if (this.room.output.isOver) return;
     if (seat.context.pseq < lastPseq) {
       seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
       return;
     }
     this.membership.remove(seat, 'left');
     const { receiver } = seat;
-    await this.room.stable();
+    await this.room.output.stable();
     receiver?.peer.close(CloseCode.LEFT, 'left');
   }
 
@@ -117,25 +117,25 @@ export class LiveRoom {
 
   async #rewind(name: string, seat: Seat | undefined): Promise<void> {
     const { room } = this;
-    const states = await room.statesAt(room.checkpoints.get(name));
+    const states = await room.statesAt(room.recording.checkpoints.get(name));
     this.#checkOpen();
-    room.rewind(seat ?? room.anySeat(), name, states);
-    await room.flushed();
+    room.relayEvents.rewind(seat ?? room.seats.any(), name, states);
+    await room.output.flushed();
   }
 
   /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */
   async checkpoint(name: string): Promise<CheckpointPlace> {
     this.#checkOpen();
-    const place = this.room.checkpoint(name);
-    await this.room.flushed();
+    const place = this.room.relayEvents.checkpoint(name);
+    await this.room.output.flushed();
     return place;
   }
 
   /** Play time stands still or goes on, whoever had paused it (T7). @throws GametapeError `ROOM_ENDED`, `NOT_FOUND` */
   async setPaused(isPaused: boolean): Promise<void> {
     this.#checkOpen();
-    this.room.setPaused(isPaused);
-    await this.room.flushed();
+    this.room.relayEvents.setPaused(isPaused);
+    await this.room.output.flushed();
   }
 
   /** Ends the room (W6). Asking again changes nothing. Resolves when the recording is finished; rejects when it cannot be. */
@@ -172,7 +172,7 @@ export class LiveRoom {
   quarantine(error: unknown): void {
     if (this.#isQuarantined) return;
     this.#isQuarantined = true;
-    this.room.abandon();
+    this.room.output.abandon();
     this.#closeAll(CloseCode.SERVER_ERROR, 'ROOM_QUARANTINED: a fault of the relay');
     this.stop();
     this.#handlers.quarantined(error);
@@ -181,7 +181,7 @@ export class LiveRoom {
 
   /** Everybody who was here when the room came back gets the time to return. */
   awaitReturns(): void {
-    for (const seat of this.room.currentSeats()) if (seat.presence === 'away') this.membership.expectReturn(seat);
+    for (const seat of this.room.seats.current) if (seat.presence === 'away') this.membership.expectReturn(seat);
     if (this.membership.isEmpty) this.#finishWhenIdle();
   }
 
@@ -189,7 +189,7 @@ export class LiveRoom {
     clearTimeout(this.#idleTimer);
     this.#ending?.abandon();
     this.membership.stop();
-    this.room.stop();
+    this.room.output.stop();
   }
 
   #playerIsGone(seat: Seat): void {
@@ -204,7 +204,7 @@ export class LiveRoom {
   }
 
   #checkOpen(): void {
-    if (!this.room.isOver && !this.isEnding) return;
+    if (!this.room.output.isOver && !this.isEnding) return;
     throw new GametapeError('ROOM_ENDED', `room ${this.room.name}: it is about to end`);
   }
 
@@ -231,7 +231,7 @@ export class LiveRoom {
   }
 
   *#receivers(): Generator<Receiver> {
-    for (const { receiver } of this.room.seats) if (receiver) yield receiver;
-    yield* this.room.spectators;
+    for (const { receiver } of this.room.seats.all) if (receiver) yield receiver;
+    yield* this.room.broadcast.spectators;
   }
 }

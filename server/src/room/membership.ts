@@ -15,8 +15,8 @@ import type { RelayOptions } from '../options.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import type { Peer } from '../transport/transport.ts';
 import { Receiver } from './receiver.ts';
+import type { LeaveReason } from './relay-bodies.ts';
 import type { Room } from './room.ts';
-import type { LeaveReason } from './room-events.ts';
 import type { Seat } from './seat.ts';
 
 const PROTOCOL = 1;
@@ -42,13 +42,13 @@ export class Membership {
   }
 
   get players(): PlayerInfo[] {
-    return this.#room.currentSeats().map(({ player, name, presence }) => {
+    return this.#room.seats.current.map(({ player, name, presence }) => {
       return { id: player, connected: presence !== 'gone', ...(name !== undefined && { name }) };
     });
   }
 
   get isEmpty(): boolean {
-    return this.#room.seats.every(({ presence }) => presence === 'gone');
+    return this.#room.seats.all.every(({ presence }) => presence === 'gone');
   }
 
   /**
@@ -59,7 +59,7 @@ export class Membership {
    */
   async addPlayer(hello: Hello, peer: Peer, { isEnding }: { isEnding: boolean }): Promise<Seat> {
     const room = this.#room;
-    const known = room.seats.find(({ context }) => context.instance === hello.instance);
+    const known = room.seats.all.find(({ context }) => context.instance === hello.instance);
     if (known && known.player !== hello.player) {
       throw new GametapeError('BAD_MESSAGE', 'hello: this instance belongs to another player');
     }
@@ -67,11 +67,11 @@ export class Membership {
       const found = `the room records the profile ${room.profile.name}, this player ${JSON.stringify(hello.profile)}`;
       throw new GametapeError('PROFILE_MISMATCH', found);
     }
-    if (known && room.currentSeats().every((seat) => seat !== known)) {
+    if (known && room.seats.current.every((seat) => seat !== known)) {
       throw new GametapeError('SUPERSEDED', 'the player has connected from somewhere else since');
     }
     // Whoever was here, and of whom a power loss has left nothing, still has what the end asks for (W6).
-    if (!known && (room.isOver || (isEnding && !hello.resume))) {
+    if (!known && (room.output.isOver || (isEnding && !hello.resume))) {
       throw new GametapeError('ROOM_ENDED', `room ${room.name}: it is about to end; a new one opens after it`);
     }
     const seat = known ?? this.#newSeat(hello);
@@ -85,7 +85,7 @@ export class Membership {
       // The demand for a keyframe may have been lost with the old socket: what does not fit will make it again.
       known.awaitsGap = false;
     }
-    if (known && !room.isOver) {
+    if (known && !room.output.isOver) {
       if (known.presence === 'gone') this.#joinAgain(known, hello);
       known.presence = 'present';
     }
@@ -101,18 +101,18 @@ export class Membership {
   /** @throws GametapeError `ROOM_FULL` */
   async addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
     const room = this.#room;
-    if (room.spectators.size >= this.#options.maxSpectators) {
+    if (room.broadcast.spectators.size >= this.#options.maxSpectators) {
       throw new GametapeError(
         'ROOM_FULL',
-        `room ${room.name}: ${room.spectators.size} spectators, no more are allowed`,
+        `room ${room.name}: ${room.broadcast.spectators.size} spectators, no more are allowed`,
       );
     }
     const receiver = new Receiver(peer, -1);
-    room.spectators.add(receiver);
+    room.broadcast.spectators.add(receiver);
     try {
       await this.#welcome(receiver, undefined, hello.resume);
     } catch (error) {
-      room.spectators.delete(receiver);
+      room.broadcast.spectators.delete(receiver);
       throw error;
     }
     return receiver;
@@ -141,14 +141,14 @@ export class Membership {
     clearTimeout(seat.graceTimer);
     seat.presence = 'gone';
     if (reason === 'left') seat.expected = seat.context.pseq;
-    this.#room.leave(seat, reason);
+    this.#room.relayEvents.leave(seat, reason);
     this.#handlers.onGone(seat);
   }
 
   /** Nobody is waited for any more. */
   stop(): void {
     this.#isStopped = true;
-    for (const { graceTimer } of this.#room.seats) clearTimeout(graceTimer);
+    for (const { graceTimer } of this.#room.seats.all) clearTimeout(graceTimer);
   }
 
   /** A player returns that was gone, or one of whose joining a power loss has left nothing (J4). */
@@ -156,12 +156,12 @@ export class Membership {
     const initial = seat.hasJoined ? undefined : this.#initialState(hello);
     seat.presence = 'present';
     seat.expected = null;
-    this.#room.join(seat, { name: seat.name ?? hello.name ?? seat.player }, initial);
+    this.#room.relayEvents.join(seat, { name: seat.name ?? hello.name ?? seat.player }, initial);
   }
 
   #newSeat(hello: Hello): Seat {
     const room = this.#room;
-    const present = room.currentSeats().filter(({ presence }) => presence !== 'gone');
+    const present = room.seats.current.filter(({ presence }) => presence !== 'gone');
     if (present.length >= this.#options.maxPlayers && !present.some(({ player }) => player === hello.player)) {
       throw new GametapeError('ROOM_FULL', `room ${room.name}: ${present.length} players, no more are allowed`);
     }
@@ -174,15 +174,15 @@ export class Membership {
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
     const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
-    room.join(seat, { name: hello.name ?? hello.player }, initial);
-    room.startFrom(seat);
+    room.relayEvents.join(seat, { name: hello.name ?? hello.player }, initial);
+    room.relayEvents.startFrom(seat);
     return seat;
   }
 
   /** The state that a hello brings, undefined for none. @throws GametapeError for one that may not be recorded */
   #initialState({ state }: Hello): Uint8Array | undefined {
     const { profile } = this.#room;
-    if (state.length > 0) this.#room.checkState(state);
+    if (state.length > 0) this.#room.admission.checkState(state);
     else if (profile.initialState) {
       throw new GametapeError('BAD_STATE', `hello: a player of the profile ${profile.name} comes with a state`);
     }
@@ -192,19 +192,19 @@ export class Membership {
   /** W5: takes the position, then the snapshot at it, then lets come what came after. */
   async #welcome(receiver: Receiver, seat: Seat | undefined, resume: Position | undefined): Promise<void> {
     const room = this.#room;
-    const position = room.headSeq;
+    const position = room.recording.headSeq;
     const resumption = this.#resumption(resume);
     // Of its own state a client knows better, unless a rewind that it may have missed has changed it (T8).
     const rewound = resumption === 'resumed' ? 0 : (seat?.rewoundAt ?? 0);
     const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(rewound > 0 ? -1 : receiver.producer);
-    const producers = room.seats.length;
+    const producers = room.seats.all.length;
     const roomTime = room.clock.now();
-    const { paused } = room.playClock;
+    const { paused } = room.recording.playClock;
     // Those that are over: the one that lasts is told apart.
-    const pauses = room.playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER);
+    const pauses = room.recording.playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER);
     // What the snapshot shows has to be in the journal first: a crash must not take back what was shown. Of a new room not
     // even a power loss may take back that there is one: whoever has its recording id comes back to it (J4).
-    await room.founded();
+    await room.output.founded();
     receiver.send({
       kind: 'welcome',
       protocol: PROTOCOL,
@@ -219,6 +219,9 @@ export class Membership {
       createdAt: room.meta.createdAt,
       silenceMs: this.#options.silenceMs,
       durability: room.durability,
+      delayMs: 0,
+      holdMs: 50,
+      spectators: { count: room.broadcast.spectators.size, ids: [] },
       players: this.players.filter(({ id }) => id !== seat?.player),
       pauses,
       ...(paused && { paused }),
@@ -228,23 +231,23 @@ export class Membership {
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
     receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
     receiver.isReady = true;
-    room.fanOut();
+    room.broadcast.fanOut();
   }
 
   #resumption(resume: Position | undefined): Resumption {
     if (!resume) return 'new';
-    return this.#room.covers(resume) ? 'resumed' : 'reset';
+    return this.#room.recording.covers(resume) ? 'resumed' : 'reset';
   }
 
   /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
   #announcedAt(seq: number): number {
-    return this.#room.seats.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
+    return this.#room.seats.all.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
   }
 
   #snapshot(leftOut: number): Uint8Array {
     const records = new ByteWriter(4_096);
     const record = new ByteWriter(4_096);
-    for (const { context } of this.#room.currentSeats()) {
+    for (const { context } of this.#room.seats.current) {
       if (context.index === leftOut) continue;
       writeProducer(record, context);
       writeRecord(records, RecordType.Producer, record);

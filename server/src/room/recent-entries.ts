@@ -28,6 +28,14 @@ export class RecentEntries {
     this.#firstSeq = headSeq + 1;
   }
 
+  /** As a room comes back with them at that room time. They end with `headSeq`. */
+  static restored(items: readonly Omit<RecentEntry, 'arrival'>[], headSeq: number, now: number): RecentEntries {
+    const recent = new RecentEntries(headSeq - items.length);
+    for (const item of items) recent.add({ ...item, arrival: now });
+    recent.trim(headSeq);
+    return recent;
+  }
+
   add(item: RecentEntry): void {
     this.#items.push(item);
     this.#bytes += item.entry.body.length + OVERHEAD;

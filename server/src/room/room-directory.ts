@@ -197,7 +197,7 @@ export class RoomDirectory {
           continue;
         }
         const live = this.#open({ ...start, startStates: await this.#startStates(start) });
-        await live.room.seal();
+        await live.room.output.seal();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
       } catch (error) {
@@ -212,7 +212,7 @@ export class RoomDirectory {
     this.#isClosed = true;
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
-      open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.seal()).stable),
+      open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
     );
     await this.#atMost(CLOSE_MS, sealed);
     for (const live of open) live.stop();

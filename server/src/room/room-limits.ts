@@ -1,21 +1,21 @@
 import { GametapeError, LIMITS } from '@gametape/shared';
-import type { Seat } from './seat.ts';
+import type { Seats } from './seats.ts';
 
 /** What a room may come to hold, so that its recording stays one that readers take (S2). */
 export class RoomLimits {
   readonly #room: string;
-  readonly #currentSeats: () => readonly Seat[];
+  readonly #seats: Seats;
   #gaps: number;
   /** No state that counts is larger together than this: added up anew when it comes to the limit. */
   #stateBytes = 0;
 
   /**
-   * @param currentSeats the latest seat of each player: their states are what a block opens with
+   * @param seats of whom the latest of each player has a state that counts: those are what a block opens with
    * @param gaps that there are already
    */
-  constructor(room: string, currentSeats: () => readonly Seat[], gaps: number) {
+  constructor(room: string, seats: Seats, gaps: number) {
     this.#room = room;
-    this.#currentSeats = currentSeats;
+    this.#seats = seats;
     this.#gaps = gaps;
   }
 
@@ -60,7 +60,7 @@ export class RoomLimits {
     if (growth <= 0) return;
     this.#stateBytes += growth;
     if (this.#stateBytes <= LIMITS.roomStateBytes) return;
-    this.#stateBytes = this.#currentSeats().reduce((sum, { context }) => sum + context.state.bytes, ofNobody);
+    this.#stateBytes = this.#seats.current.reduce((sum, { context }) => sum + context.state.bytes, ofNobody);
     if (this.#stateBytes > LIMITS.roomStateBytes) {
       throw this.#exceeded('LIMIT_EXCEEDED', `the states of its players have ${this.#stateBytes} bytes together`);
     }

@@ -20,7 +20,7 @@ import { RoomClock } from '../timeline/clock.ts';
 import { RecoveredEntries } from './recovered-entries.ts';
 import { RecoveredProducers } from './recovered-producers.ts';
 import { RecoveryStart } from './recovery-start.ts';
-import { isForOwner, isSpelled } from './room-events.ts';
+import { isForOwner, isSpelled } from './relay-bodies.ts';
 import { openSealed } from './room-journal.ts';
 import type { RoomStart } from './room-start.ts';
 

@@ -1,8 +1,9 @@
 import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
-import type { ClockEstimate } from '../timeline/clock-estimate.ts';
+import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import { type Key, ORIGIN } from '../timeline/timeline.ts';
 import type { Receiver } from './receiver.ts';
-import { withoutChange } from './room-events.ts';
+import { withoutChange } from './relay-bodies.ts';
+import type { RestoredProducer } from './room-start.ts';
 
 /** Checksums of this many bodies are kept, to tell a resent event from another one under its number (W2). */
 const REMEMBERED_BODIES = 1_024;
@@ -59,6 +60,27 @@ export class Seat {
     this.context = context;
     this.estimate = estimate;
     this.name = name;
+  }
+
+  /** A seat as it comes back at that room time: nobody is connected, who was may return. */
+  static restored(
+    { context, hasJoined, isPresent, firstSeq, expected, ...standing }: RestoredProducer,
+    now: number,
+  ): Seat {
+    const seat = new Seat(context, new ClockEstimate(now, now), undefined);
+    seat.presence = isPresent ? 'away' : 'gone';
+    seat.hasJoined = hasJoined;
+    // What it had accepted is stable once sealed.
+    seat.accepted = context.pseq;
+    seat.lastKey = { time: context.time, hlc: context.hlc };
+    seat.firstSeq = firstSeq;
+    seat.expected = expected;
+    seat.restarts = standing.restarts;
+    seat.needsKeyframe = standing.needsKeyframe;
+    seat.rewoundAt = standing.rewoundAt;
+    seat.leftOut = standing.leftOut;
+    for (const [base, vocabulary] of standing.staleVocabularies) seat.staleVocabularies.set(base, vocabulary);
+    return seat;
   }
 
   get player(): string {

@@ -79,7 +79,7 @@ export class Session implements PeerReceiver {
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
-    if (state.kind === 'watching') state.live.room.spectators.delete(state.receiver);
+    if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
     this.#deps.onClosed(this);
   }
 
@@ -188,7 +188,7 @@ export class Session implements PeerReceiver {
     this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
-      if (this.#isClosed) live.room.spectators.delete(receiver);
+      if (this.#isClosed) live.room.broadcast.spectators.delete(receiver);
       else this.#state = { kind: 'watching', live, receiver };
     } else {
       const seat = await live.addPlayer(hello, this.#peer);

@@ -30,6 +30,13 @@ const ENTRY_OVERHEAD = 8;
 /** What a checkpoint or a gap costs a reader beside its bytes, roughly: there can be as many as one likes in a block. */
 const RECORD_OVERHEAD = 128;
 
+/** What a builder held at some point: entries, and records with their bytes. */
+export interface BlockExtent {
+  readonly entries: number;
+  readonly records: number;
+  readonly recordBytes: number;
+}
+
 /** Gathers entries and records into one events block. Bodies are kept by reference until `close`. */
 export class BlockBuilder {
   readonly #recordingId: string;
@@ -47,6 +54,16 @@ export class BlockBuilder {
     this.#recordingId = recordingId;
     this.#epoch = epoch;
     this.#compression = compression;
+  }
+
+  /** How far it has come: what `closeUpTo` may end with later. */
+  get extent(): BlockExtent {
+    return { entries: this.#entries.length, records: this.#recordCount, recordBytes: this.#records.length };
+  }
+
+  /** Seq of its first entry, undefined while it has none. */
+  get firstSeq(): number | undefined {
+    return this.#entries[0]?.seq;
   }
 
   /** Nothing has been put into it yet. */
@@ -157,9 +174,31 @@ export class BlockBuilder {
    * @throws GametapeError `LIMIT_EXCEEDED` for one that no reader would take
    */
   close(previous: BlockLink, { compress }: { compress: boolean }): ClosedBlock {
-    const entries = this.#entries;
+    const closed = this.#encode(this.#records, this.#entries, this.extent, { previous, compress });
+    this.#records.truncate(0);
+    this.#recordCount = 0;
+    this.#bases.clear();
+    this.#entries = [];
+    this.#contentBytes = 0;
+    this.#selfContained = false;
+    return closed;
+  }
+
+  /** The block as it would have been, closed at that extent: the builder stays as it is. @throws as `close` does */
+  closeUpTo(extent: BlockExtent, previous: BlockLink, { compress }: { compress: boolean }): ClosedBlock {
+    const records = new ByteWriter(extent.recordBytes + 1_024);
+    records.raw(this.#records.bytes().subarray(0, extent.recordBytes));
+    return this.#encode(records, this.#entries.slice(0, extent.entries), extent, { previous, compress });
+  }
+
+  #encode(
+    records: ByteWriter,
+    entries: readonly TimelineEntry[],
+    extent: BlockExtent,
+    { previous, compress }: { previous: BlockLink; compress: boolean },
+  ): ClosedBlock {
     refuseMore('entries', entries.length, LIMITS.blockEntries);
-    refuseMore('records', this.#recordCount + 1, LIMITS.records);
+    refuseMore('records', extent.records + 1, LIMITS.records);
     let [firstSeq, lastSeq] = [Number.POSITIVE_INFINITY, 0];
     let [firstTime, lastTime] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const { seq, time } of entries) {
@@ -171,7 +210,8 @@ export class BlockBuilder {
     if (entries.length === 0) [firstSeq, firstTime, lastTime] = [0, 0, 0];
     if (entries.length > 0) {
       writeEventColumns(this.#scratch, entries, { firstSeq, firstTime, producers: this.#bases });
-      this.#record(RecordType.Events);
+      writeRecord(records, RecordType.Events, this.#scratch);
+      this.#scratch.truncate(0);
     }
     // Field by field: spreads would cost a relay more than the writing, at every flush of every room.
     const content = {
@@ -186,15 +226,9 @@ export class BlockBuilder {
       events: entries.length,
       previous,
       compress,
-      payload: this.#records.bytes(),
+      payload: records.bytes(),
     };
     const { bytes, link } = encodeBlock(content, this.#compression);
-    this.#records.truncate(0);
-    this.#recordCount = 0;
-    this.#bases.clear();
-    this.#entries = [];
-    this.#contentBytes = 0;
-    this.#selfContained = false;
     return { bytes, link, firstSeq, lastSeq, firstTime, lastTime, events: entries.length };
   }
 

@@ -83,6 +83,10 @@ export function decodeDownMessage(bytes: Uint8Array): DownMessage {
       return ended(reader, { kind: 'ending' });
     case MessageByte.ended:
       return ended(reader, readEnded(reader));
+    case MessageByte.clock:
+      return ended(reader, { kind: 'clock', time: reader.zigzag(), holdMs: reader.varint() });
+    case MessageByte.spectators:
+      return ended(reader, { kind: 'spectators', count: reader.varint(), ids: readIds(reader) });
     case MessageByte.chunk:
       return readChunk(reader);
     default:
@@ -161,6 +165,12 @@ function readEventsDown(reader: ByteReader): EventDown[] {
     events.push({ seq, producer, time, stamp, body: reader.raw(reader.varint()) });
   }
   return events;
+}
+
+function readIds(reader: ByteReader): string[] {
+  const ids: string[] = [];
+  for (let count = reader.count(1); count > 0; count--) ids.push(reader.text());
+  return ids;
 }
 
 function readAcks(reader: ByteReader): Acks {

@@ -90,6 +90,15 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
     case 'rewind':
       writer.text(message.name);
       break;
+    case 'clock':
+      writer.zigzag(message.time);
+      writer.varint(message.holdMs);
+      break;
+    case 'spectators':
+      writer.varint(message.count);
+      writer.varint(message.ids.length);
+      for (const id of message.ids) writer.text(id);
+      break;
     case 'chunk':
       writer.byte(message.last ? 1 : 0);
       writer.raw(message.bytes);

@@ -120,13 +120,24 @@ export interface Welcome {
   readonly silenceMs: number;
   /** What `stable` means here: the kind of journal. */
   readonly durability: string;
+  /** How much later than players a spectator is shown what happens, in milliseconds (V2). */
+  readonly delayMs: number;
+  /** How long a viewer holds an event back to show it in the order of the timeline, in milliseconds (T6). */
+  readonly holdMs: number;
   readonly players: readonly PlayerInfo[];
+  readonly spectators: SpectatorCount;
   /** Pauses so far, so that play time can be told (T7). */
   readonly pauses: readonly (readonly [from: number, to: number])[];
   /** The pause that lasts, if there is one. */
   readonly paused?: OpenPause;
   /** Seq of the last rewind of this connection's own producer: then its own keyframe is in the snapshot too (T8). */
   readonly rewound?: number;
+}
+
+/** How many watch, and the ids of the first of them. */
+export interface SpectatorCount {
+  readonly count: number;
+  readonly ids: readonly string[];
 }
 
 /** Producers and their keyframes, as records of a block (FORMAT.md), at the position of the welcome (W5). */
@@ -228,6 +239,18 @@ export interface SessionSummary {
   }[];
 }
 
+/** Room time now, in microseconds, as spectators are shown the room: below 0 before a delayed one begins (V2). */
+export interface ClockNews {
+  readonly kind: 'clock';
+  readonly time: number;
+  readonly holdMs: number;
+}
+
+/** Somebody has begun or ceased to watch. */
+export interface Spectators extends SpectatorCount {
+  readonly kind: 'spectators';
+}
+
 /** A piece of a message that is longer than a message may be. */
 export interface Chunk {
   readonly kind: 'chunk';
@@ -248,6 +271,8 @@ export type DownMessage =
   | Notice
   | Ending
   | Ended
+  | ClockNews
+  | Spectators
   | Chunk;
 
 /** First byte of each message (PROTOCOL.md). `events-up` has flags in its low bits. */
@@ -272,6 +297,8 @@ export const MessageByte = {
   'need-keyframe': 0x89,
   ending: 0x8a,
   ended: 0x8b,
+  clock: 0x8c,
+  spectators: 0x8d,
 } as const satisfies Record<(UpMessage | DownMessage)['kind'], number>;
 
 /** Flags of `events-up`. */

@@ -2,7 +2,7 @@ import type { ByteReader } from '../bytes/byte-reader.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 import { isCount, isListOf, isPair } from '../values/shape.ts';
-import type { Ended, Hello, Notice, Role, Welcome } from './messages.ts';
+import type { Ended, Hello, Notice, Role, SpectatorCount, Welcome } from './messages.ts';
 
 // The rare messages whose fields travel with their names. Each is built anew from the fields it is known to have: what
 // else the map holds, from a later version or from an attacker, goes no further (W11).
@@ -48,6 +48,7 @@ export function readWelcome(reader: ByteReader): Welcome {
   const resumption = text(reader, map, 'resumption');
   if (!RESUMPTIONS.includes(resumption)) reader.fail('has a welcome with an unknown resumption');
   if (!isListOf(map.players, isPlayerInfo)) reader.fail('has a welcome without players');
+  if (!isSpectatorCount(map.spectators)) reader.fail('has a welcome without spectators');
   if (!isListOf(map.pauses, isPair)) reader.fail('has a welcome without pauses');
   if (map.paused !== undefined && !isOpenPause(map.paused)) reader.fail('has a welcome with a bad pause');
   return {
@@ -64,7 +65,10 @@ export function readWelcome(reader: ByteReader): Welcome {
     createdAt: number(reader, map, 'createdAt'),
     silenceMs: number(reader, map, 'silenceMs'),
     durability: text(reader, map, 'durability'),
+    delayMs: count(reader, map, 'delayMs'),
+    holdMs: count(reader, map, 'holdMs'),
     players: map.players as unknown as Welcome['players'],
+    spectators: readSpectators(map.spectators as JsonObject),
     pauses: map.pauses as unknown as Welcome['pauses'],
     ...(map.paused !== undefined && { paused: map.paused as unknown as NonNullable<Welcome['paused']> }),
     ...(map.rewound !== undefined && { rewound: count(reader, map, 'rewound') }),
@@ -74,6 +78,14 @@ export function readWelcome(reader: ByteReader): Welcome {
 function isPlayerInfo(value: Json): boolean {
   if (!isJsonObject(value) || typeof value.id !== 'string' || typeof value.connected !== 'boolean') return false;
   return value.name === undefined || typeof value.name === 'string';
+}
+
+function isSpectatorCount(value: Json | undefined): boolean {
+  return isJsonObject(value) && isCount(value.count) && isListOf(value.ids, (id) => typeof id === 'string');
+}
+
+function readSpectators({ count, ids }: JsonObject): SpectatorCount {
+  return { count: count as number, ids: ids as string[] };
 }
 
 function isOpenPause(value: Json): boolean {
