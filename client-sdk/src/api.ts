@@ -30,6 +30,8 @@ export interface PlayedEvent extends GameEvent {
 export interface LiveEvent extends PlayedEvent {
   /** Incarnation of the room that `seq` belongs to. */
   readonly epoch: number;
+  /** It came only after its time had been shown (T6). Never so for players, who are shown everything as it comes. */
+  readonly late: boolean;
 }
 
 export interface ConnectOptions {
@@ -139,9 +141,14 @@ export interface Session {
   on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): () => void;
 }
 
+/** Where watching begins: at what happens now, at the start, at a play time in seconds, or at a checkpoint, the last of its name. */
+export type SpectateFrom = 'live' | 'start' | { readonly time: number } | { readonly checkpoint: string };
+
 export interface SpectateOptions {
   readonly url: string;
   readonly room: string;
+  /** @default 'live' */
+  readonly from?: SpectateFrom;
   readonly token?: string;
   /** Id of the spectator. @default a random one */
   readonly spectator?: string;
@@ -149,28 +156,38 @@ export interface SpectateOptions {
   readonly timeoutMs?: number;
 }
 
-export interface LiveEvents {
+export interface LiveEvents extends PlayheadEvents {
   event: LiveEvent;
-  /** The state of a player changed, with an event or without one. */
-  change: { readonly player: string; readonly time: number };
   status: ConnectionStatus;
-  /** The room has ended; its recording is finished. */
+  /** The room has ended; its recording is finished. Who is behind goes on in it. */
   end: SessionSummary;
-  error: Error;
 }
 
-/** A live room as a spectator sees it. It never writes. */
-export interface Live {
+/**
+ * A live room as a spectator sees it: a playhead that begins at the live edge or wherever was asked for, plays, and may go back
+ * and catch up (V1). It never writes.
+ */
+export interface Live extends Playhead {
   readonly room: string;
   readonly recordingId: string;
   readonly status: ConnectionStatus;
-  /** Play time now, in seconds. */
-  readonly currentTime: number;
+  /** How much later than players this spectator is shown what happens, in seconds, by the rules of the room (V2). */
+  readonly delay: number;
+  /** Who is there at the live edge. */
   readonly players: ReadonlyMap<string, PlayerView>;
-  /** Each player's state as of what has been shown, right at once (V1). */
-  readonly states: ReadonlyMap<string, State>;
+  /** For playheads of one's own: `new Replay(live)`. */
+  readonly reel: Reel;
+  /** Checkpoints so far. @throws GametapeError what keeps the relay from telling */
+  checkpoints(): Promise<readonly LiveCheckpoint[]>;
   on<Name extends keyof LiveEvents>(name: Name, listener: (event: LiveEvents[Name]) => void): () => void;
   close(): void;
+}
+
+/** A checkpoint of a room that goes on. `time` is play time in seconds. */
+export interface LiveCheckpoint {
+  readonly name: string;
+  readonly time: number;
+  readonly seq: number;
 }
 
 /** A checkpoint of a recording. `time` is play time in seconds. */

@@ -7,7 +7,7 @@ export interface ReelStep {
   readonly time: number;
   /** Number of the entry in its room (W4). */
   readonly seq: number;
-  /** It arrived only after its time had been shown (T6): the cursor was past it already. */
+  /** At an edge: it arrived only after its time had been shown (T6). */
   readonly late: boolean;
   readonly event: GameEvent | undefined;
 }
@@ -22,10 +22,9 @@ export interface ReelStates {
 
 /** A point between two steps of a reel, that goes on one step at a time (V3). */
 export interface ReelCursor extends ReelStates {
-  /** The next step is late: it comes at once, whatever its time. Never so in a recording. */
-  readonly isNextLate: boolean;
   /**
-   * Play time of the next step, infinite while there is none. A promise where something has to be fetched first.
+   * Play time of the next step, infinite while there is none. A promise where something has to be fetched first. What comes late
+   * to a cursor that has passed its time is the next step.
    *
    * @throws GametapeError what keeps it from being read
    */

@@ -47,6 +47,8 @@ export class Replay implements Playhead {
   readonly #emitter = new Emitter<PlayheadEvents>();
   readonly #unfollow: (() => void) | undefined;
   #cursor: ReelCursor | undefined;
+  /** Of a live room, also once that has ended. */
+  readonly #isGrowing: boolean;
   #isLive = false;
   /** What the edge missed is shown as fast as it comes. */
   #isCatchingUp = false;
@@ -75,6 +77,7 @@ export class Replay implements Playhead {
     this.#clock = clock;
     this.#maxGap = maxGap ?? Number.POSITIVE_INFINITY;
     const { edge, duration } = this.#reel;
+    this.#isGrowing = edge !== undefined;
     if (!edge) return;
     this.#time = duration;
     this.#upTo = duration;
@@ -366,11 +369,13 @@ export class Replay implements Playhead {
 
   /** Tells of a step that the cursor, or the edge, has just made. */
   #show(step: ReelStep): ReplayEvent | undefined {
-    const { player, time, seq, late } = step;
-    this.#last = step;
+    const { player, time, seq } = step;
+    // The edge knows it better: what it shows may be of a time that is over, and is not late.
+    const late = this.#isLive ? step.late : this.#isPast(time);
+    if (!late) this.#last = step;
     this.#time = Math.max(this.#time, Math.min(time, this.duration));
     this.#idleSince = this.#time;
-    const event = eventOf(step, this.#shown as ReelStates);
+    const event = eventOf({ ...step, late }, this.#shown as ReelStates);
     if (event) this.#emitter.emit('event', event);
     this.#emitter.emit('change', { player, time, seq, late });
     return event;
@@ -416,15 +421,19 @@ export class Replay implements Playhead {
     else if (this.#isPaused && !this.#seek) this.#showLate();
   }
 
-  /** What came late, and is shown although nothing plays. */
+  /** What came late is shown although nothing plays. */
   #showLate(): void {
     const generation = this.#generation;
-    while (generation === this.#generation && this.#cursor?.isNextLate) {
-      if (typeof this.#cursor.nextTime() !== 'number') return;
-      const last = this.#last;
+    while (generation === this.#generation && this.#cursor) {
+      const next = this.#cursor.nextTime();
+      if (typeof next !== 'number' || !this.#isPast(next)) return;
       this.#show(this.#cursor.step());
-      if (generation === this.#generation) this.#last = last;
     }
+  }
+
+  /** Everything up to that time has been shown, in a reel where something may still come. */
+  #isPast(time: number): boolean {
+    return this.#isGrowing && (time <= this.#upTo || (this.#last !== undefined && time < this.#last.time));
   }
 
   #edgeJumps(): void {

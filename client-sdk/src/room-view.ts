@@ -158,6 +158,7 @@ export class RoomView {
     const { type, data } = event;
     const live: LiveEvent = {
       epoch: this.#epoch,
+      late: false,
       seq,
       player,
       time: seconds,
@@ -179,6 +180,7 @@ export class RoomView {
     const { type, data } = event as NonNullable<Body['event']>;
     return {
       epoch: this.#epoch,
+      late: false,
       seq,
       player: context.player,
       time: this.#secondsAt(time),

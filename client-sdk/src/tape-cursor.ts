@@ -1,17 +1,21 @@
-import type { PlayClock, ProducerContext, State, TimelineCursor } from '@gametape/shared';
+import type { EntryPlace, PlayClock, ProducerContext, State, TimelineCursor } from '@gametape/shared';
 import type { ReelCursor, ReelStep } from './reel.ts';
 import { secondsOf } from './tape-events.ts';
 
 /** A point of a recording, in play time. */
 export class TapeCursor implements ReelCursor {
-  readonly isNextLate = false;
   readonly #cursor: TimelineCursor | undefined;
   readonly #clock: PlayClock;
+  readonly #isPassed: ((place: EntryPlace) => boolean) | undefined;
 
-  /** @param cursor undefined in a recording that has nothing at all */
-  constructor(cursor: TimelineCursor | undefined, clock: PlayClock) {
+  /**
+   * @param cursor undefined in a recording that has nothing at all
+   * @param isPassed entries that are passed without being a step
+   */
+  constructor(cursor: TimelineCursor | undefined, clock: PlayClock, isPassed?: (place: EntryPlace) => boolean) {
     this.#cursor = cursor;
     this.#clock = clock;
+    this.#isPassed = isPassed;
   }
 
   get players(): Iterable<string> {
@@ -25,7 +29,11 @@ export class TapeCursor implements ReelCursor {
   }
 
   nextTime(): number | Promise<number> {
-    const next = this.#cursor?.peek();
+    let next = this.#cursor?.peek();
+    while (next && !(next instanceof Promise) && this.#isPassed?.(next)) {
+      this.#cursor?.step();
+      next = this.#cursor?.peek();
+    }
     return next instanceof Promise ? next.then(() => this.nextTime()) : this.#secondsOf(next);
   }
 

@@ -2,6 +2,7 @@ import {
   type ByteSource,
   type Compression,
   createdDate,
+  type EntryPlace,
   GametapeError,
   type PlayClock,
   type PlayerSummary,
@@ -19,11 +20,11 @@ import { secondsOf, TapeEvents } from './tape-events.ts';
 const ROUNDING_S = 1e-6;
 
 /** Opens a recording in two reads. @throws GametapeError `BAD_RECORDING`, `VERSION_UNKNOWN`, `DAMAGED`, `NOT_FOUND` */
-export async function openTape(source: ByteSource, compression: Compression): Promise<Tape> {
+export async function openTape(source: ByteSource, compression: Compression): Promise<RecordingTape> {
   return new RecordingTape(await RecordingReader.open(source, compression), compression);
 }
 
-class RecordingTape implements Tape {
+export class RecordingTape implements Tape {
   readonly #reader: RecordingReader;
   readonly #compression: Compression;
 
@@ -132,6 +133,13 @@ class RecordingTape implements Tape {
       // Several blocks may begin at that very time: it is in one of them, or in the one before.
       if (isPassed || block === 0 || (blocks[block]?.firstTime ?? 0) < found.time) return statesOf(contexts);
     }
+  }
+
+  /** A cursor of what is not `isPassed`, which is everything before that room time, in microseconds. */
+  async cursorAfter(roomTime: number, isPassed: (place: EntryPlace) => boolean): Promise<ReelCursor> {
+    const clock = this.#reader.playClock();
+    const sought = await this.#seek(toSeconds(clock.playTime(roomTime)) - ROUNDING_S, clock);
+    return new TapeCursor(sought && (await this.#reader.cursorAt(sought.block, sought.at)), clock, isPassed);
   }
 
   /** Every producer after all entries up to and including `time`, and the block that ends in; undefined where there is none. */
