@@ -116,12 +116,13 @@ export interface Session {
   set(key: string, value: Json): void;
   /** Says something to everybody in the room: PLAYER_MESSAGE. */
   say(message: string): void;
-  /** Names this point. Resolves when it is recorded. @throws GametapeError `NAME_TAKEN` */
+  /** Names this point. Resolves when it is recorded. @throws GametapeError `NAME_TAKEN`, `LIMIT_EXCEEDED` */
   checkpoint(name: string): Promise<void>;
   /**
    * Everybody's state is again what it was at that checkpoint (T8). Nothing is erased: the recording goes on. Resolves when
    * this session is there; every client hears of it as the event `rewind`, its state already restored.
-   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `UNREACHABLE`
+   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `UNREACHABLE`, `ROOM_ENDED`; `LIMIT_EXCEEDED` with `retryAfterS` when it
+   *   has been rewound too often
    */
   rewind(name: string): Promise<void>;
   /** Play time stands still from now on (T7). */

@@ -29,17 +29,13 @@ export class Rewinds {
     for (const asked of this.#asked) if (!asked.isSent) asked.isSent = this.#send(asked.name);
   }
 
-  /** Everybody is where that checkpoint was. */
+  /** Everybody is where that checkpoint was, because this session asked for it: of those to the same name, the first. */
   happened(name: unknown): void {
-    const done = this.#asked.filter((asked) => asked.isSent && asked.name === name);
-    this.#asked = this.#asked.filter((asked) => !done.includes(asked));
-    for (const { resolve } of done) resolve();
+    this.#answered(name)?.resolve();
   }
 
   refused(name: string, error: GametapeError): void {
-    const refused = this.#asked.find((asked) => asked.isSent && asked.name === name);
-    this.#asked = this.#asked.filter((asked) => asked !== refused);
-    refused?.reject(error);
+    this.#answered(name)?.reject(error);
   }
 
   /** The connection is lost: to ask again might rewind a second time. */
@@ -55,5 +51,11 @@ export class Rewinds {
 
   close(error: GametapeError): void {
     for (const { reject } of this.#asked.splice(0)) reject(error);
+  }
+
+  #answered(name: unknown): Asked | undefined {
+    const answered = this.#asked.find((asked) => asked.isSent && asked.name === name);
+    this.#asked = this.#asked.filter((asked) => asked !== answered);
+    return answered;
   }
 }

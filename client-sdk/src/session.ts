@@ -292,7 +292,12 @@ class LiveSession implements Session {
         this.#outbox.giveUp(message.pseq - 1, 'the relay has another state');
         return;
       case 'notice': {
-        const error = new GametapeError(message.code, message.message);
+        const { retryAfterS } = message;
+        const error = new GametapeError(
+          message.code,
+          message.message,
+          retryAfterS === undefined ? {} : { retryAfterS },
+        );
         if (message.rewind !== undefined) this.#rewinds.refused(message.rewind, error);
         else if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
         return;
@@ -340,7 +345,8 @@ class LiveSession implements Session {
 
   #show({ event: live }: Shown): void {
     if (!live) return;
-    if (live.type === EventType.REWIND) this.#rewinds.happened(live.data.name);
+    // What others have asked for says nothing about what this one still waits for: that would take back what follows.
+    if (live.type === EventType.REWIND && live.player === this.player) this.#rewinds.happened(live.data.name);
     this.#emitter.emit('event', live);
     const { type } = live;
     if (type === 'player_join' || type === 'player_leave' || type === 'player_message' || type === 'rewind') {

@@ -15,6 +15,8 @@ export interface RelayOptions {
   readonly leaseMs: number;
   /** `RECORDING#CHECKPOINT`: the next session in the room of that recording starts with the states there. @default undefined */
   readonly from: string | undefined;
+  /** How much later spectators are shown everything, in milliseconds, at most 300000 (V2). @default 0 */
+  readonly spectatorDelayMs: number;
   /** Files that a finished recording becomes. @default 'binary' */
   readonly format: 'binary' | 'gzip' | 'both';
   /** Longest wait of an event for others to travel with, in milliseconds; 0 sends every turn of the event loop (W7). @default 16 */
@@ -39,6 +41,10 @@ export interface RelayOptions {
   readonly maxPlayers: number;
   /** Most spectators of a room (S2). @default 10000 */
   readonly maxSpectators: number;
+  /** Rewinds of a room a minute, all of them at once if need be; one counts again for each 256 KiB of its players' states (S2). @default 60 */
+  readonly rewindsPerMinute: number;
+  /** The same for the checkpoints that get a name (S2). @default 1200 */
+  readonly checkpointsPerMinute: number;
   /** Most connections from one address (S2). @default 4096 */
   readonly maxConnectionsPerAddress: number;
   /** Serves the viewer under `/`. @default true */
@@ -46,6 +52,9 @@ export interface RelayOptions {
   /** Where the relay tells what it does; the default says nothing. @default undefined */
   readonly log: Logger | undefined;
 }
+
+/** What is not due waits in memory: longer delays belong to whoever plays the recording. */
+export const MAX_SPECTATOR_DELAY_MS = 300_000;
 
 export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   port: 7600,
@@ -55,6 +64,7 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   redisAcceptLoss: false,
   leaseMs: 10_000,
   from: undefined,
+  spectatorDelayMs: 0,
   format: 'binary',
   flushMs: 16,
   syncIntervalMs: 20,
@@ -67,6 +77,8 @@ export const DEFAULT_RELAY_OPTIONS: RelayOptions = {
   maxRooms: 10_000,
   maxPlayers: 64,
   maxSpectators: 10_000,
+  rewindsPerMinute: 60,
+  checkpointsPerMinute: 1_200,
   maxConnectionsPerAddress: 4_096,
   viewer: true,
   log: undefined,

@@ -17,8 +17,9 @@ import { RedisJournal } from './journal/redis-journal.ts';
 import { relayIdOf } from './journal/relay-id.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
-import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from './options.ts';
+import { DEFAULT_RELAY_OPTIONS, MAX_SPECTATOR_DELAY_MS, type RelayOptions } from './options.ts';
 import { checkpointOrigin } from './recording/checkpoint-origin.ts';
+import { Embargo } from './recording/embargo.ts';
 import { finalize } from './recording/finalize.ts';
 import { finishedSummary, finishRecording } from './recording/finish-recording.ts';
 import { RecordingStore } from './recording/recording-store.ts';
@@ -50,6 +51,7 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   const temporary = options.dataDir === undefined ? await mkdtemp(join(tmpdir(), 'gametape-')) : undefined;
   const dataDir = options.dataDir ?? (temporary as string);
   const store = await RecordingStore.open(dataDir);
+  const embargo = new Embargo(store);
   const journal = await openJournal(options, dataDir, log, (room, error) => directory.lose(room, error));
   const directory: RoomDirectory = new RoomDirectory({
     options,
@@ -58,17 +60,19 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     log,
     randomBytes,
     finish: (room, end) => finishRecording({ journal, store, finalize, formats: options.format, log }, room, end),
+    embargo,
     finished: (recordingId) => finishedSummary(store, recordingId),
     origin: (from) => checkpointOrigin(store, from),
   });
   await directory.recover();
-  if (options.from !== undefined) await directory.startFrom(options.from);
+  if (options.from !== undefined) await directory.prepare({ from: options.from });
   // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
   const takingOver = options.redis === undefined ? undefined : setInterval(() => directory.recover(), options.leaseMs);
   const transport = new WsTransport();
   const server = httpServer({
-    api: httpApi({ directory, store, journal }),
+    api: httpApi({ directory, store, journal, embargo }),
     recordingsDirectory: store.directory,
+    embargo,
     viewerDirectory: viewer,
   });
   const sessions = new SessionSet(
@@ -100,6 +104,10 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
 function completeOptions(partial: Partial<RelayOptions>): RelayOptions {
   for (const name of Object.keys(partial)) {
     if (!Object.hasOwn(DEFAULT_RELAY_OPTIONS, name)) throw new TypeError(`relay: there is no option ${name}`);
+  }
+  const { spectatorDelayMs = 0 } = partial;
+  if (!(spectatorDelayMs >= 0 && spectatorDelayMs <= MAX_SPECTATOR_DELAY_MS)) {
+    throw new TypeError(`spectatorDelayMs: expected 0 to ${MAX_SPECTATOR_DELAY_MS}, not ${spectatorDelayMs}`);
   }
   const given = Object.entries(partial).filter(([, value]) => value !== undefined);
   return { ...DEFAULT_RELAY_OPTIONS, ...Object.fromEntries(given) };

@@ -43,11 +43,15 @@ export class GametapeError extends Error {
   override readonly name = 'GametapeError';
   readonly code: ErrorCode;
   readonly hint: string;
+  /** Seconds after which the same may be asked again, where time is all that is needed. */
+  readonly retryAfterS: number | undefined;
 
-  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown; hint?: string; retryAfterS?: number }) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.hint = options?.hint ?? ERROR_HINTS[code];
+    this.retryAfterS = options?.retryAfterS;
+    const later = this.retryAfterS === undefined ? undefined : `Try again in ${this.retryAfterS} s.`;
+    this.hint = options?.hint ?? later ?? ERROR_HINTS[code];
   }
 }
 
@@ -60,5 +64,6 @@ export function isGametapeError(error: unknown, code?: ErrorCode): error is Game
 /** The same error with `where` in front of its message; anything else is returned as it is. */
 export function located(where: string, error: unknown): unknown {
   if (!isGametapeError(error)) return error;
-  return new GametapeError(error.code, `${where}: ${error.message}`, { cause: error, hint: error.hint });
+  const { code, message, hint, retryAfterS } = error;
+  return new GametapeError(code, `${where}: ${message}`, { cause: error, hint, ...(retryAfterS && { retryAfterS }) });
 }

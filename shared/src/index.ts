@@ -44,7 +44,7 @@ export {
   NO_BLOCK,
   SYNC_MARKER,
 } from './recording/block.ts';
-export { BlockBuilder, type ClosedBlock } from './recording/block-builder.ts';
+export { BlockBuilder, type BlockExtent, type ClosedBlock } from './recording/block-builder.ts';
 export { BlockDigest } from './recording/block-digest.ts';
 export type { BlockEntries, EntryPlace } from './recording/block-entries.ts';
 export { EventBlock, readEventBlock, type StartingPoint } from './recording/block-reader.ts';

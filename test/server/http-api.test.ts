@@ -18,6 +18,7 @@ describe('rooms', () => {
       profile: 'json',
       players: [{ id: 'ann', name: 'Ann', connected: true }],
       spectators: 0,
+      spectatorIds: [],
       events: 2,
       checkpoints: ['start'],
       durationS: expect.any(Number),

@@ -69,7 +69,7 @@ describe('what a room may come to hold', { timeout: 60_000 }, () => {
   });
 
   test('[S2] a name for one more checkpoint than a recording has room for is answered', async () => {
-    const relay = await TestRelay.start({ silenceMs: 30_000 });
+    const relay = await TestRelay.start({ silenceMs: 30_000, checkpointsPerMinute: 2 * LIMITS.checkpoints });
     const session = await connect({ url: relay.wsUrl, room: 'arena', player: 'a', profile: 'json' });
     const errors: unknown[] = [];
     session.on('error', (error) => errors.push(error));

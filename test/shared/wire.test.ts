@@ -143,7 +143,17 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
   ping: fc.record({ kind: kind('ping'), id: count, acks }),
   expect: fc.record({ kind: kind('expect'), pseq: count }),
   'need-keyframe': fc.record({ kind: kind('need-keyframe'), pseq: count }),
-  notice: fc.record({ kind: kind('notice'), code: kind('BAD_EVENT'), message: anyText(), pseq: count }),
+  notice: fc.record(
+    {
+      kind: kind('notice'),
+      code: kind('BAD_EVENT'),
+      message: anyText(),
+      pseq: count,
+      rewind: anyText(),
+      retryAfterS: count,
+    },
+    { requiredKeys: ['kind', 'code', 'message', 'pseq'] },
+  ),
   ending: fc.record({ kind: kind('ending') }),
   ended: fc.record({
     kind: kind('ended'),

@@ -9,6 +9,9 @@ const { Session } = (await load(
 const { SessionSet } = (await load(
   'server/dist/session/session-set.js',
 )) as typeof import('../../server/dist/session/session-set.js');
+const { Embargo } = (await load(
+  'server/dist/recording/embargo.js',
+)) as typeof import('../../server/dist/recording/embargo.js');
 const { writeRecording } = (await load(
   'server/dist/recording/write-recording.js',
 )) as typeof import('../../server/dist/recording/write-recording.js');
@@ -18,7 +21,7 @@ const { finishRecording, finishedSummary } = (await load(
 
 export type { Platform, Socket } from '../../client-sdk/dist/platform/platform.js';
 export type { Peer, PeerReceiver } from '../../server/dist/transport/transport.js';
-export { connectOn, finishedSummary, finishRecording, RoomDirectory, Session, SessionSet, writeRecording };
+export { connectOn, Embargo, finishedSummary, finishRecording, RoomDirectory, Session, SessionSet, writeRecording };
 
 function load(path: string): Promise<unknown> {
   return import(new URL(`../../../${path}`, import.meta.url).href);

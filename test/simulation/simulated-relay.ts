@@ -11,7 +11,15 @@ import type { ManualClock, Owner } from '../support/manual-clock.ts';
 import type { SimulatedDisk } from '../support/simulated-disk.ts';
 import type { Random } from '../support/simulated-file.ts';
 import type { Network } from './network.ts';
-import { finishedSummary, finishRecording, RoomDirectory, Session, SessionSet, writeRecording } from './parts.ts';
+import {
+  Embargo,
+  finishedSummary,
+  finishRecording,
+  RoomDirectory,
+  Session,
+  SessionSet,
+  writeRecording,
+} from './parts.ts';
 import type { Trace } from './trace.ts';
 
 export const DATA_DIRECTORY = '/data';
@@ -101,6 +109,7 @@ export class SimulatedRelay {
       journal,
       compression: NODE_COMPRESSION,
       log,
+      embargo: new Embargo(store),
       randomBytes: (count) => Uint8Array.from({ length: count }, () => Math.floor(random() * 256)),
       finish: (room, end) => {
         // What the worker does, without the thread.

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { MAX_SPECTATOR_DELAY_MS } from '../options.ts';
 import type { CutPoint } from '../recording/cut-recording.ts';
 
 /** What the help says of a FILE argument. */
@@ -13,6 +14,12 @@ export function parseSeconds(text: string): number {
     throw new InvalidArgumentError(`Expected seconds from 0, such as 12.5.`);
   }
   return seconds;
+}
+
+export function parseSpectatorDelay(text: string): number {
+  const seconds = parseSeconds(text);
+  if (seconds * 1_000 <= MAX_SPECTATOR_DELAY_MS) return seconds;
+  throw new InvalidArgumentError(`Expected at most ${MAX_SPECTATOR_DELAY_MS / 1_000} seconds.`);
 }
 
 /** Seconds, or `@name` for a checkpoint. */

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { pino } from 'pino';
 import { DEFAULT_RELAY_OPTIONS, type RelayOptions } from '../options.ts';
-import { parsePort, parseSeconds } from './arguments.ts';
+import { parsePort, parseSeconds, parseSpectatorDelay } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { interruptedExitCode, interruption } from './interruption.ts';
 import { paint, printLine, say } from './terminal.ts';
@@ -26,6 +26,7 @@ interface ServeOptions {
   readonly format: RelayOptions['format'];
   readonly transport: 'ws' | 'uws' | 'auto';
   readonly from?: string;
+  readonly spectatorDelay: number;
   readonly redis?: string;
   readonly redisAcceptLoss?: true;
   readonly lease: number;
@@ -61,6 +62,12 @@ export function addServe(program: Command): void {
       leaseMs / 1_000,
     )
     .option('--from <recording#checkpoint>', 'start the next session in the room of a finished recording from there')
+    .option(
+      '--spectator-delay <seconds>',
+      'spectators are shown everything that much later, at most 300',
+      parseSpectatorDelay,
+      DEFAULT_RELAY_OPTIONS.spectatorDelayMs / 1_000,
+    )
     .option('--config <file>', `options from a file ${NOT_YET}`)
     .option('--insecure', 'listen on other than loopback addresses, where anybody may connect')
     .option('--no-viewer', 'without the viewer under /')
@@ -74,12 +81,15 @@ async function serve(options: ServeOptions): Promise<void> {
   checkHost(options);
   const { port, host, format, viewer, json, redis, redisAcceptLoss, from } = options;
   const leaseMs = options.lease * 1_000;
+  const spectatorDelayMs = Math.round(options.spectatorDelay * 1_000);
   const dataDir = resolve(options.data);
   const stopped = interruption();
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs, from });
+  const relay = await startRelay({
+    ...{ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs, from, spectatorDelayMs },
+  });
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(

@@ -1,11 +1,13 @@
-import { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError } from '@gametape/shared';
+import { ERROR_HINTS, type ErrorCode, GametapeError, isGametapeError, isId } from '@gametape/shared';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
 import type { Journal } from '../journal/journal.ts';
+import type { Embargo } from '../recording/embargo.ts';
 import type { RecordingStore } from '../recording/recording-store.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import { describeRoom } from './describe-room.ts';
+import { pastRoutes } from './past-routes.ts';
 import { roomCommands, roomStarts } from './room-commands.ts';
 
 /** Listing reads one index a recording: more than this are asked for by id. */
@@ -27,30 +29,38 @@ export interface HttpApiOptions {
   readonly directory: RoomDirectory;
   readonly store: RecordingStore;
   readonly journal: Journal;
+  /** Recordings that are not there yet for anybody who asks (V2). */
+  readonly embargo: Pick<Embargo, 'holds'>;
 }
 
 /** The routes under `/v1` and the health checks. Errors are `{error: {code, message, hint}}`. */
-export function httpApi({ directory, store, journal }: HttpApiOptions): Hono {
+export function httpApi({ directory, store, journal, embargo }: HttpApiOptions): Hono {
   const api = new Hono();
   api.use('*', cors());
   api.get('/livez', (context) => context.text('ok'));
   api.get('/readyz', (context) => readiness(context, directory, journal));
-  api.get('/v1/rooms', (context) => context.json({ rooms: [...directory.rooms].map(describeRoom) }));
+  api.get('/v1/rooms', (context) => context.json({ rooms: directory.shownRooms.map(describeRoom) }));
   api.route('/v1/rooms', roomStarts(directory));
   api.get('/v1/rooms/:room', (context) => {
-    return context.json(describeRoom(liveRoom(directory, context.req.param('room'))));
+    const name = context.req.param('room');
+    return context.json(describeRoom(directory.shownRoom(name) ?? nobodyPlays(name)));
   });
+  api.route('/v1', pastRoutes(directory));
   api.route(
     '/v1/rooms/:room',
     roomCommands((context) => liveRoom(directory, context.req.param('room') ?? '')),
   );
   api.get('/v1/recordings', async (context) => {
     const newest = [...(await store.list())].reverse().slice(0, MAX_LISTED);
-    const recordings = await Promise.all(newest.map((id) => listed(store, id)));
+    const isHeld = await Promise.all(newest.map((id) => embargo.holds(id)));
+    const due = newest.filter((_, index) => !isHeld[index]);
+    const recordings = await Promise.all(due.map((id) => listed(store, id)));
     return context.json({ recordings });
   });
   api.get('/v1/recordings/:id', async (context) => {
     const id = context.req.param('id');
+    const isThere = isId(id) && (await store.find(id)) !== undefined && !(await embargo.holds(id));
+    if (isId(id) && !isThere) throw new GametapeError('NOT_FOUND', `recording ${id}: there is none`);
     return context.json({ ...(await store.info(id)), id, path: await store.find(id) });
   });
   api.notFound((context) => fail(context, new GametapeError('NOT_FOUND', `${context.req.path}: no such page`)));
@@ -59,9 +69,11 @@ export function httpApi({ directory, store, journal }: HttpApiOptions): Hono {
 }
 
 function liveRoom(directory: RoomDirectory, name: string): LiveRoom {
-  const live = directory.room(name);
-  if (!live) throw new GametapeError('NOT_FOUND', `room ${JSON.stringify(name)}: nobody plays there`);
-  return live;
+  return directory.room(name) ?? nobodyPlays(name);
+}
+
+function nobodyPlays(name: string): never {
+  throw new GametapeError('NOT_FOUND', `room ${JSON.stringify(name)}: nobody plays there`);
 }
 
 /** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
@@ -86,7 +98,11 @@ async function listed(store: RecordingStore, id: string): Promise<object> {
 }
 
 function fail(context: Context, error: unknown): Response {
-  if (isGametapeError(error)) return context.json({ error: describeError(error) }, STATUS[error.code] ?? 500);
+  if (isGametapeError(error)) {
+    const { code, retryAfterS } = error;
+    if (retryAfterS === undefined) return context.json({ error: describeError(error) }, STATUS[code] ?? 500);
+    return context.json({ error: describeError(error) }, 429, { 'retry-after': String(retryAfterS) });
+  }
   const message = 'the relay has a fault; its log says more';
   return context.json({ error: { code: 'INTERNAL', message, hint: 'Look at the log of the relay.' } }, 500);
 }

@@ -2,6 +2,7 @@ import { GametapeError, type JsonObject } from '@gametape/shared';
 import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
+import { MAX_SPECTATOR_DELAY_MS } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import { describeRoom } from './describe-room.ts';
@@ -10,7 +11,20 @@ const MAX_BODY_BYTES = 64 * 1024;
 
 const Named = z.strictObject({ name: z.string().min(1).max(256) });
 const Nothing = z.strictObject({});
-const Start = z.strictObject({ room: z.string().optional(), from: z.string().max(400) });
+const Start = z
+  .strictObject({
+    room: z.string().optional(),
+    from: z.string().max(400).optional(),
+    spectatorDelayS: z
+      .number()
+      .min(0)
+      .max(MAX_SPECTATOR_DELAY_MS / 1_000)
+      .optional(),
+  })
+  .refine(
+    ({ room, from, spectatorDelayS }) => from !== undefined || (room !== undefined && spectatorDelayS !== undefined),
+    'expected from, or a room and spectatorDelayS',
+  );
 const Outcome = z.strictObject({ outcome: z.record(z.string(), z.json()).default({}) });
 
 /** What may be asked of a live room (T7, T8, W6). Each answers with the room, but for `end`, which answers with its summary. */
@@ -48,13 +62,15 @@ export function roomCommands(roomOf: (context: Context) => LiveRoom): Hono {
   return commands;
 }
 
-/** The next session of a room starts from a checkpoint of a finished recording. */
+/** What the next session of a room is begun with: the checkpoint of a finished recording, how much later spectators are shown it. */
 export function roomStarts(directory: RoomDirectory): Hono {
   const starts = new Hono();
   starts.post('/', bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLong }), async (context) => {
     refuseOtherSites(context);
-    const { room, from } = await read(context, Start);
-    return context.json({ room: await directory.startFrom(from, room), from }, 201);
+    const { room, from, spectatorDelayS } = await read(context, Start);
+    const spectatorDelayMs = spectatorDelayS === undefined ? undefined : Math.round(spectatorDelayS * 1_000);
+    const name = await directory.prepare({ room, from, spectatorDelayMs });
+    return context.json({ room: name, from, spectatorDelayS }, 201);
   });
   return starts;
 }

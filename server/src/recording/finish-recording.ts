@@ -12,16 +12,24 @@ export interface FinishOptions {
   readonly log: Logger;
 }
 
+/** A room that has ended. */
+export interface FinishedRoom {
+  readonly recordingId: string;
+  readonly room: string;
+  /** The journal is still read from: whoever asks for this lets go of it later. */
+  readonly keepsJournal?: boolean;
+}
+
 /** Puts everything a room left into its finished files, and lets go of its journal only then. */
 export async function finishRecording(
   { journal, store, finalize, formats, log }: FinishOptions,
-  { recordingId, room }: { recordingId: string; room: string },
+  { recordingId, room, keepsJournal = false }: FinishedRoom,
   end: EndRecord,
 ): Promise<SessionSummary> {
   const target = store.path(recordingId);
   const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
   for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
-  await journal.discard(recordingId);
+  if (!keepsJournal) await journal.discard(recordingId);
   log.info(
     { room, recordingId, events: summary.events, complete: summary.complete, path: target },
     'recording finished',

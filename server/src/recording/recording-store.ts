@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { GametapeError, isId, RecordingReader } from '@gametape/shared';
-import { type Files, NODE_FILES } from '../journal/files.ts';
+import { GametapeError, isGametapeError, isId, RecordingReader } from '@gametape/shared';
+import { type Files, NODE_FILES, type ReadableFile } from '../journal/files.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { compressedInfo } from './compressed-info.ts';
 import { type RecordingInfo, recordingInfo } from './recording-info.ts';
@@ -63,6 +63,26 @@ export class RecordingStore {
       return recordingInfo(await RecordingReader.open(source, NODE_COMPRESSION));
     } finally {
       await source.close();
+    }
+  }
+
+  /**
+   * When spectators of its room have been shown all of it (V2): milliseconds since 1970, undefined where there is no `.lmsp` file
+   * that says so.
+   */
+  async dueMs(recordingId: string): Promise<number | undefined> {
+    let source: ReadableFile | undefined;
+    try {
+      source = await this.#files.read(this.path(recordingId));
+      const { meta, summary } = await RecordingReader.open(source, NODE_COMPRESSION);
+      const { createdAt, spectatorDelayMs = 0 } = meta;
+      return spectatorDelayMs === 0 ? 0 : createdAt * 1_000 + (summary?.endedAt ?? 0) / 1_000 + spectatorDelayMs;
+    } catch (error) {
+      // Whoever asks for a recording that cannot be read is told why.
+      if (isGametapeError(error)) return undefined;
+      throw error;
+    } finally {
+      await source?.close();
     }
   }
 

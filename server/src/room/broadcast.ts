@@ -20,10 +20,8 @@ export interface BroadcastOptions {
   readonly guard: (work: () => void) => void;
 }
 
-/** What everybody in a room is shown: what the journal has, and how far that is for each player (W3). */
+/** What every player in a room is shown: what the journal has, and how far that is for each (W3). */
 export class Broadcast {
-  /** Whoever watches, beside the seats. */
-  readonly spectators = new Set<Receiver>();
   readonly #options: BroadcastOptions;
   #journaledSeq: number;
   #ackTimer: NodeJS.Timeout | undefined;
@@ -41,7 +39,7 @@ export class Broadcast {
     this.fanOut();
   }
 
-  /** Shows everybody what is in the journal and has not been shown. */
+  /** Shows every player what is in the journal and has not been shown. */
   fanOut(): void {
     const { clock, seats, recent, guard } = this.#options;
     const producers = seats.all.map(({ context }) => context);
@@ -49,8 +47,6 @@ export class Broadcast {
     for (const seat of seats.all) {
       if (seat.receiver && !fanOut(seat.receiver, seat, options)) seat.receiver.drop();
     }
-    for (const receiver of this.spectators) if (!fanOut(receiver, undefined, options)) receiver.drop();
-    recent.trim(this.#journaledSeq);
     if (this.#retryTimer === undefined && this.#isAnybodyBehind()) {
       this.#retryTimer = setTimeout(() => {
         this.#retryTimer = undefined;
@@ -99,6 +95,6 @@ export class Broadcast {
   /** W8: nothing may come any more that would show them the rest, or show that they do not read. */
   #isAnybodyBehind(): boolean {
     const isBehind = (receiver: Receiver | undefined) => receiver?.isReady && receiver.position < this.#journaledSeq;
-    return this.#options.seats.all.some(({ receiver }) => isBehind(receiver)) || [...this.spectators].some(isBehind);
+    return this.#options.seats.all.some(({ receiver }) => isBehind(receiver));
   }
 }

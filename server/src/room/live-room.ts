@@ -13,6 +13,7 @@ import type { Peer } from '../transport/transport.ts';
 import { Ending } from './ending.ts';
 import { Membership } from './membership.ts';
 import type { Receiver } from './receiver.ts';
+import { Rewinds } from './rewinds.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
 
@@ -20,6 +21,8 @@ import type { Seat } from './seat.ts';
 export interface LiveRoomHandlers {
   /** Makes the finished recording. */
   finish(room: Room, end: EndRecord): Promise<SessionSummary>;
+  /** Spectators have been shown the end of it, which was due later than the players'. */
+  shown(): void;
   /** No more joins from now on: the name is free for a new room. */
   ended(): void;
   /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
@@ -30,21 +33,19 @@ export interface LiveRoomHandlers {
   refused(): void;
 }
 
-/** A rewind writes every player's state into the recording. */
-const MAX_REWINDS_WAITING = 4;
-
 /** A room with its members, from its first player to its finished recording. */
 export class LiveRoom {
   readonly room: Room;
   readonly membership: Membership;
+  readonly #rewinds: Rewinds;
   readonly #options: RelayOptions;
   readonly #handlers: LiveRoomHandlers;
   #ending: Ending | undefined;
   #isQuarantined = false;
+  /** It is over for its players, and not for those who watch it with a delay. */
+  #isLingering = false;
   #idleTimer: NodeJS.Timeout | undefined;
   #finished: Promise<SessionSummary> | undefined;
-  #rewinding: Promise<unknown> = Promise.resolve();
-  #rewindsWaiting = 0;
 
   constructor(room: Room, options: RelayOptions, handlers: LiveRoomHandlers) {
     this.room = room;
@@ -54,6 +55,11 @@ export class LiveRoom {
       onGone: (seat) => this.#playerIsGone(seat),
       guard: (work) => this.guard(work),
     });
+    this.#rewinds = new Rewinds(room, options, () => this.#checkOpen());
+  }
+
+  get isLingering(): boolean {
+    return this.#isLingering;
   }
 
   get isEnding(): boolean {
@@ -98,29 +104,9 @@ export class LiveRoom {
     receiver?.peer.close(CloseCode.LEFT, 'left');
   }
 
-  /**
-   * Restores what every player had at a checkpoint (T8). One rewind at a time.
-   *
-   * @param seat of the player who asks; some player's if nobody does
-   * @throws GametapeError `NOT_FOUND`, `DAMAGED`, `ROOM_ENDED`, `LIMIT_EXCEEDED`, `JOURNAL_FAILED`; then nothing is rewound
-   */
+  /** Restores what every player had at a checkpoint (T8): see `Rewinds.rewind`. */
   rewind(name: string, seat?: Seat): Promise<void> {
-    if (this.#rewindsWaiting >= MAX_REWINDS_WAITING) {
-      const message = `rewind to ${JSON.stringify(name)}: ${this.#rewindsWaiting} others wait`;
-      return Promise.reject(new GametapeError('LIMIT_EXCEEDED', message));
-    }
-    this.#rewindsWaiting++;
-    const done = this.#rewinding.then(() => this.#rewind(name, seat));
-    this.#rewinding = done.catch(() => undefined).finally(() => this.#rewindsWaiting--);
-    return done;
-  }
-
-  async #rewind(name: string, seat: Seat | undefined): Promise<void> {
-    const { room } = this;
-    const states = await room.statesAt(room.recording.checkpoints.get(name));
-    this.#checkOpen();
-    room.relayEvents.rewind(seat ?? room.seats.any(), name, states);
-    await room.output.flushed();
+    return this.#rewinds.rewind(name, seat);
   }
 
   /** Names this point (T8). @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `ROOM_ENDED`, `NOT_FOUND` */
@@ -190,6 +176,13 @@ export class LiveRoom {
     this.#ending?.abandon();
     this.membership.stop();
     this.room.output.stop();
+    if (!this.#isLingering) this.room.audience.stop();
+  }
+
+  /** The same for good: whoever watches comes back to a recording, when that is due. */
+  stopShowing(): void {
+    this.stop();
+    this.room.audience.stop();
   }
 
   #playerIsGone(seat: Seat): void {
@@ -213,8 +206,10 @@ export class LiveRoom {
       const end = await ending.complete(this.#options.endTimeoutMs);
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
-      for (const receiver of this.#receivers()) receiver.send({ kind: 'ended', summary });
-      this.#closeAll(CloseCode.ROOM_ENDED, `ROOM_ENDED: ${summary.recordingId}`);
+      const reason = `ROOM_ENDED: ${summary.recordingId}`;
+      for (const receiver of this.#players()) receiver.send({ kind: 'ended', summary });
+      for (const { peer } of this.#players()) peer.close(CloseCode.ROOM_ENDED, reason);
+      await this.#showEnd(summary, reason);
       return summary;
     } catch (error) {
       if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
@@ -226,12 +221,25 @@ export class LiveRoom {
     }
   }
 
-  #closeAll(code: number, reason: string): void {
-    for (const receiver of this.#receivers()) receiver.peer.close(code, reason);
+  /** Those who watch are shown the end when it is due: nobody else waits for that (V2). */
+  async #showEnd(summary: SessionSummary, reason: string): Promise<void> {
+    const { audience } = this.room;
+    this.#isLingering = audience.isDelayed;
+    const ended = audience.end(summary, CloseCode.ROOM_ENDED, reason);
+    const shown = ended.finally(() => {
+      audience.stop();
+      this.#handlers.shown();
+    });
+    if (!this.#isLingering) await shown;
+    else shown.catch((error: unknown) => this.#handlers.quarantined(error));
   }
 
-  *#receivers(): Generator<Receiver> {
+  #closeAll(code: number, reason: string): void {
+    for (const { peer } of this.#players()) peer.close(code, reason);
+    this.room.audience.closeAll(code, reason);
+  }
+
+  *#players(): Generator<Receiver> {
     for (const { receiver } of this.room.seats.all) if (receiver) yield receiver;
-    yield* this.room.broadcast.spectators;
   }
 }

@@ -1,16 +1,5 @@
-import {
-  ByteWriter,
-  CloseCode,
-  GametapeError,
-  type Hello,
-  type PlayerInfo,
-  type Position,
-  RecordType,
-  type Resumption,
-  writeKeyframe,
-  writeProducer,
-  writeRecord,
-} from '@gametape/shared';
+import { CloseCode, GametapeError, type Hello, type Position, type Resumption } from '@gametape/shared';
+import { announcedAt } from '../audience/spectator-feed.ts';
 import type { RelayOptions } from '../options.ts';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import type { Peer } from '../transport/transport.ts';
@@ -18,6 +7,7 @@ import { Receiver } from './receiver.ts';
 import type { LeaveReason } from './relay-bodies.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
+import { snapshotOf } from './snapshot.ts';
 
 const PROTOCOL = 1;
 
@@ -28,7 +18,7 @@ export interface MembershipHandlers {
   guard(work: () => void): void;
 }
 
-/** Who is in a room: joining, resuming, superseding, being dropped and leaving, for players and spectators. */
+/** Who is in a room: joining, resuming, superseding, being dropped and leaving. Spectators are the audience's. */
 export class Membership {
   readonly #room: Room;
   readonly #options: RelayOptions;
@@ -39,12 +29,6 @@ export class Membership {
     this.#room = room;
     this.#options = options;
     this.#handlers = handlers;
-  }
-
-  get players(): PlayerInfo[] {
-    return this.#room.seats.current.map(({ player, name, presence }) => {
-      return { id: player, connected: presence !== 'gone', ...(name !== undefined && { name }) };
-    });
   }
 
   get isEmpty(): boolean {
@@ -98,23 +82,14 @@ export class Membership {
     return seat;
   }
 
-  /** @throws GametapeError `ROOM_FULL` */
+  /** @throws GametapeError `ROOM_FULL`, `JOURNAL_FAILED` */
   async addSpectator(hello: Hello, peer: Peer): Promise<Receiver> {
-    const room = this.#room;
-    if (room.broadcast.spectators.size >= this.#options.maxSpectators) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `room ${room.name}: ${room.broadcast.spectators.size} spectators, no more are allowed`,
-      );
+    const { name, audience } = this.#room;
+    if (audience.size >= this.#options.maxSpectators) {
+      throw new GametapeError('ROOM_FULL', `room ${name}: ${audience.size} spectators, no more are allowed`);
     }
-    const receiver = new Receiver(peer, -1);
-    room.broadcast.spectators.add(receiver);
-    try {
-      await this.#welcome(receiver, undefined, hello.resume);
-    } catch (error) {
-      room.broadcast.spectators.delete(receiver);
-      throw error;
-    }
+    const receiver = new Receiver(peer, -1, hello.player);
+    await audience.join(receiver, hello.resume);
     return receiver;
   }
 
@@ -190,13 +165,15 @@ export class Membership {
   }
 
   /** W5: takes the position, then the snapshot at it, then lets come what came after. */
-  async #welcome(receiver: Receiver, seat: Seat | undefined, resume: Position | undefined): Promise<void> {
+  async #welcome(receiver: Receiver, seat: Seat, resume: Position | undefined): Promise<void> {
     const room = this.#room;
     const position = room.recording.headSeq;
     const resumption = this.#resumption(resume);
     // Of its own state a client knows better, unless a rewind that it may have missed has changed it (T8).
-    const rewound = resumption === 'resumed' ? 0 : (seat?.rewoundAt ?? 0);
-    const snapshot = resumption === 'resumed' ? undefined : this.#snapshot(rewound > 0 ? -1 : receiver.producer);
+    const rewound = resumption === 'resumed' ? 0 : seat.rewoundAt;
+    const leftOut = rewound > 0 ? -1 : receiver.producer;
+    const shown = room.seats.current.map(({ context }) => context).filter(({ index }) => index !== leftOut);
+    const snapshot = resumption === 'resumed' ? undefined : snapshotOf(shown);
     const producers = room.seats.all.length;
     const roomTime = room.clock.now();
     const { paused } = room.recording.playClock;
@@ -214,22 +191,22 @@ export class Membership {
       seq: position,
       resumption,
       producer: receiver.producer,
-      lastPseq: seat?.accepted ?? 0,
+      lastPseq: seat.accepted,
       roomTime,
       createdAt: room.meta.createdAt,
       silenceMs: this.#options.silenceMs,
       durability: room.durability,
-      delayMs: 0,
-      holdMs: 50,
-      spectators: { count: room.broadcast.spectators.size, ids: [] },
-      players: this.players.filter(({ id }) => id !== seat?.player),
+      delayMs: room.audience.delayMs,
+      holdMs: room.audience.holdMs,
+      players: room.seats.players.filter(({ id }) => id !== seat.player),
+      spectators: room.audience.count,
       pauses,
       ...(paused && { paused }),
       ...(rewound > 0 && { rewound }),
     });
     if (snapshot) receiver.sendSnapshot(snapshot);
     receiver.position = resumption === 'resumed' ? (resume as Position).seq : position;
-    receiver.announced = resumption === 'resumed' ? this.#announcedAt(receiver.position) : producers;
+    receiver.announced = resumption === 'resumed' ? announcedAt(room.seats, receiver.position) : producers;
     receiver.isReady = true;
     room.broadcast.fanOut();
   }
@@ -237,25 +214,5 @@ export class Membership {
   #resumption(resume: Position | undefined): Resumption {
     if (!resume) return 'new';
     return this.#room.recording.covers(resume) ? 'resumed' : 'reset';
-  }
-
-  /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
-  #announcedAt(seq: number): number {
-    return this.#room.seats.all.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
-  }
-
-  #snapshot(leftOut: number): Uint8Array {
-    const records = new ByteWriter(4_096);
-    const record = new ByteWriter(4_096);
-    for (const { context } of this.#room.seats.current) {
-      if (context.index === leftOut) continue;
-      writeProducer(record, context);
-      writeRecord(records, RecordType.Producer, record);
-      record.truncate(0);
-      writeKeyframe(record, context);
-      writeRecord(records, RecordType.Keyframe, record);
-      record.truncate(0);
-    }
-    return records.take();
   }
 }

@@ -15,6 +15,8 @@ export class Receiver {
   readonly peer: Peer;
   /** Index of its own producer, whose events it is not sent; -1 for spectators. */
   readonly producer: number;
+  /** Who it is, for a spectator; a player's seat knows. */
+  readonly id: string;
   /** Last seq that it was shown. */
   position = 0;
   /** Producers below this index have been announced to it. */
@@ -24,14 +26,19 @@ export class Receiver {
   ackedAt = 0;
   /** False until its welcome and snapshot are sent. */
   isReady = false;
+  /** Room time since which a spectator has more unread than it may be sent, in microseconds. */
+  behindSince: number | undefined;
+  /** The list of spectators that a spectator was last told of. */
+  toldOf = 0;
   #lowest = 0;
   #lowestAt = 0;
   /** Bytes of a snapshot that may still be on their way: a peer cannot be blamed for what it was just given. */
   #snapshotBytes = 0;
 
-  constructor(peer: Peer, producer: number) {
+  constructor(peer: Peer, producer: number, id = '') {
     this.peer = peer;
     this.producer = producer;
+    this.id = id;
   }
 
   send(message: DownMessage): void {
@@ -39,7 +46,17 @@ export class Receiver {
   }
 
   sendBytes(bytes: Uint8Array): void {
-    for (const part of chunked(bytes)) this.peer.send(part);
+    this.sendParts(chunked(bytes));
+  }
+
+  /** Sends messages that others are sent too: each is as short as one has to be. */
+  sendParts(parts: readonly Uint8Array[]): void {
+    for (const part of parts) this.peer.send(part);
+  }
+
+  /** Whether it may be sent more at once. */
+  get hasRoom(): boolean {
+    return this.peer.bufferedBytes < SOFT_BYTES;
   }
 
   /** Sends what carries these acks, whatever else it carries. */
@@ -50,8 +67,13 @@ export class Receiver {
   }
 
   sendSnapshot(records: Uint8Array): void {
-    this.#snapshotBytes = records.length;
-    this.send({ kind: 'snapshot', records });
+    this.sendSnapshotParts(chunked(encodeMessage({ kind: 'snapshot', records })));
+  }
+
+  /** The same for one that others are sent too. */
+  sendSnapshotParts(parts: readonly Uint8Array[]): void {
+    this.#snapshotBytes = parts.reduce((sum, { length }) => sum + length, 0);
+    this.sendParts(parts);
   }
 
   /** Whether more may be sent now. Drops a peer that makes no progress. `now` is in microseconds. */

@@ -20,12 +20,16 @@ export interface RecentEntry {
 export class RecentEntries {
   #items: RecentEntry[] = [];
   #start = 0;
+  /** Of those that have been shown, and of those that have not. */
   #bytes = 0;
+  #waitingBytes = 0;
   #firstSeq: number;
+  #shownSeq: number;
 
   /** `headSeq` is the last seq before the first entry that will be added. */
   constructor(headSeq: number) {
     this.#firstSeq = headSeq + 1;
+    this.#shownSeq = headSeq;
   }
 
   /** As a room comes back with them at that room time. They end with `headSeq`. */
@@ -36,15 +40,28 @@ export class RecentEntries {
     return recent;
   }
 
-  add(item: RecentEntry): void {
-    this.#items.push(item);
-    this.#bytes += item.entry.body.length + OVERHEAD;
+  /** Bytes of the entries that spectators have not been shown, roughly. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
-  /** Forgets what is too old or too much, of the entries up to `shownSeq`: the others nobody has been shown yet. */
+  add(item: RecentEntry): void {
+    this.#items.push(item);
+    this.#waitingBytes += item.entry.body.length + OVERHEAD;
+  }
+
+  /**
+   * Everything up to `shownSeq` has been shown to all: forgets what of it is too old or too much. The others, players or
+   * spectators have still to be shown.
+   */
   trim(shownSeq: number): void {
-    const newest = this.#items.at(-1)?.arrival ?? 0;
-    while (this.#firstSeq <= shownSeq) {
+    for (const { entry } of this.between(this.#shownSeq, shownSeq)) {
+      this.#waitingBytes -= entry.body.length + OVERHEAD;
+      this.#bytes += entry.body.length + OVERHEAD;
+      this.#shownSeq = entry.seq;
+    }
+    const newest = this.#items[this.#start + this.#shownSeq - this.#firstSeq]?.arrival ?? 0;
+    while (this.#firstSeq <= this.#shownSeq) {
       const { entry, arrival } = this.#items[this.#start] as RecentEntry;
       if (this.#bytes <= MAX_BYTES && newest - arrival <= MAX_AGE_US) break;
       this.#bytes -= entry.body.length + OVERHEAD;

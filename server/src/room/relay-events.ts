@@ -9,7 +9,6 @@ import {
 import type { RoomClock } from '../timeline/clock.ts';
 import { isLater, type Key, ORIGIN } from '../timeline/timeline.ts';
 import { type LeaveReason, relayBody, restoringBody } from './relay-bodies.ts';
-import type { RoomCheckpoints } from './room-checkpoints.ts';
 import type { RoomLimits } from './room-limits.ts';
 import type { RoomRecording } from './room-recording.ts';
 import type { Seat } from './seat.ts';
@@ -57,9 +56,8 @@ export class RelayEvents {
   /** Names this point for nobody in particular. @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, `NOT_FOUND` */
   checkpoint(name: string): CheckpointPlace {
     const { seats, recording } = this.#options;
-    const checkpoints: RoomCheckpoints = recording.checkpoints;
-    checkpoints.check(name);
     const seat = seats.any();
+    recording.admitCheckpoint(name);
     const entry = this.#record(seat, relayBody(seat.context.vocabulary, EventType.CHECKPOINT, { name }));
     return recording.addCheckpoint(entry, name);
   }

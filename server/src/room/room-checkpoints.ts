@@ -31,8 +31,8 @@ export class RoomCheckpoints {
     throw new GametapeError('NOT_FOUND', `room ${this.#room}: there is no checkpoint ${shown}`);
   }
 
-  /** @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED` for a name that cannot be given */
-  check(name: unknown): asserts name is string {
+  /** The name. @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED` for one that cannot be given */
+  check(name: unknown): string {
     if (typeof name !== 'string' || name === '' || name.length > MAX_NAME) {
       throw new GametapeError('BAD_EVENT', `checkpoint: expected a name of 1 to ${MAX_NAME} characters`);
     }
@@ -42,6 +42,7 @@ export class RoomCheckpoints {
     if (this.#places.size >= checkpoints || this.#units + name.length > checkpointUnits) {
       throw new GametapeError('LIMIT_EXCEEDED', `${shown}: the room has ${this.#places.size}, no more are allowed`);
     }
+    return name;
   }
 
   /** Takes over a name that was checked. */

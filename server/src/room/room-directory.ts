@@ -1,6 +1,5 @@
 import {
   type Compression,
-  type EndRecord,
   GametapeError,
   type Hello,
   isId,
@@ -8,35 +7,30 @@ import {
   profileNamed,
   type SessionSummary,
 } from '@gametape/shared';
+import { LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Claim, Journal } from '../journal/journal.ts';
-import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
-import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
+import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
+import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
 import { Room } from './room.ts';
+import { type FindOrigin, type Preparation, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
 
-/** Each holds the states of a checkpoint until somebody plays there. */
-const MAX_ORIGINS = 64;
-
-export interface RoomDirectoryOptions {
+export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly options: RelayOptions;
   readonly journal: Journal;
   readonly compression: Compression;
-  readonly log: Logger;
   readonly randomBytes: (count: number) => Uint8Array;
-  /** Makes the finished recording of a room that has ended, from what its journal has. */
-  readonly finish: (room: { recordingId: string; room: string }, end: EndRecord) => Promise<SessionSummary>;
-  /** The summary of a recording that is finished already, undefined if there is none. */
-  readonly finished: (recordingId: string) => Promise<SessionSummary | undefined>;
-  /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
-  readonly origin: (from: string) => Promise<RoomOrigin>;
+  readonly origin: FindOrigin;
+  /** Recordings that nobody is shown yet (V2). */
+  readonly embargo: Pick<Embargo, 'begin' | 'end'>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -45,15 +39,11 @@ export class RoomDirectory {
   readonly #flusher: Flusher;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
-  /** Rooms that have ended and whose recording is not finished yet, by recording id. */
-  readonly #finishing = new Map<string, LiveRoom>();
-  /** The same for rooms that had ended when the process stopped. */
-  readonly #finishingAgain = new Map<string, Promise<SessionSummary | undefined>>();
-  /** What the next session of a room starts from, by its name. */
-  readonly #origins = new Map<string, RoomOrigin>();
+  readonly #finishing: FinishingRooms;
+  readonly #origins: RoomOrigins;
+  readonly #lingering: LingeringRooms;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
-  readonly #afterFinish = new Set<Promise<void>>();
   /** Claims that are being made, by room: hellos of the same time share one. */
   readonly #claiming = new Map<string, Promise<Claim>>();
   #recovering: Promise<void> = Promise.resolve();
@@ -62,6 +52,9 @@ export class RoomDirectory {
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
+    this.#finishing = new FinishingRooms(deps);
+    this.#origins = new RoomOrigins(deps.origin, deps.log);
+    this.#lingering = new LingeringRooms(deps.embargo);
   }
 
   get rooms(): Iterable<LiveRoom> {
@@ -70,6 +63,33 @@ export class RoomDirectory {
 
   room(name: string): LiveRoom | undefined {
     return this.#rooms.get(name);
+  }
+
+  /** Every room as those who watch are told of it: one that is over for its players may not be for them (V2). */
+  get shownRooms(): LiveRoom[] {
+    const names = new Set([...this.#rooms.keys(), ...this.#lingering.all.map(({ room }) => room.name)]);
+    return [...names].flatMap((name) => this.shownRoom(name) ?? []);
+  }
+
+  /** The one that those who watch see under that name. */
+  shownRoom(name: string): LiveRoom | undefined {
+    return this.#lingering.named(name) ?? this.#rooms.get(name);
+  }
+
+  /** The same, and one that is only being finished: its past is not in a file yet. */
+  pastOf(name: string): LiveRoom | undefined {
+    return this.shownRoom(name) ?? this.#finishing.named(name);
+  }
+
+  /** The room of an unfinished recording. */
+  withRecording(recordingId: string): LiveRoom | undefined {
+    const here = this.#lingering.find(recordingId) ?? this.#finishing.find(recordingId);
+    return here ?? [...this.#rooms.values()].find(({ room }) => room.recordingId === recordingId);
+  }
+
+  /** What a room that is over has left, if that is known. */
+  lastRecordingOf(name: string): string | undefined {
+    return this.#lingering.lastRecordingOf(name);
   }
 
   /**
@@ -101,9 +121,12 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
-    const known = this.#rooms.get(hello.room);
+    const isWatching = hello.role === 'spectator';
+    const known = isWatching ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const finishing = this.#finishing.get(hello.resume.recordingId);
+      const { recordingId } = hello.resume;
+      const lingering = isWatching ? this.#lingering.find(recordingId) : undefined;
+      const finishing = lingering ?? this.#finishing.find(recordingId);
       if (finishing) return finishing;
       if (known) throw sessionIsOver(hello.room);
     }
@@ -144,29 +167,18 @@ export class RoomDirectory {
 
   /**
    * The next session in a room starts from a checkpoint of a finished recording; without a name, in that recording's own room.
+   * Or those who watch are shown it with a delay that is not the relay's own; or both.
    *
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  async startFrom(from: string, room?: string): Promise<string> {
-    const origin = await this.#deps.origin(from);
-    const name = room ?? origin.room;
-    const shown = JSON.stringify(name.slice(0, 80));
-    if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
-    if (this.#rooms.has(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    if (this.#origins.size >= MAX_ORIGINS && !this.#origins.has(name)) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `this relay keeps ${MAX_ORIGINS} rooms that nobody has opened yet, and no more`,
-      );
-    }
-    this.#origins.set(name, origin);
-    return name;
+  prepare(preparation: Preparation): Promise<string> {
+    return this.#origins.add(preparation, (name) => this.#rooms.has(name));
   }
 
   /** The summary of a recording whose room is over, once it is finished. */
-  async finished(recordingId: string): Promise<SessionSummary | undefined> {
-    return (await this.#finishingAgain.get(recordingId)) ?? (await this.#deps.finished(recordingId));
+  finished(recordingId: string): Promise<SessionSummary | undefined> {
+    return this.#finishing.summaryOf(recordingId);
   }
 
   /** Brings back every room that is not finished and that nobody has (J3). */
@@ -193,10 +205,10 @@ export class RoomDirectory {
         if (cut.length > 0)
           log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
         if (end) {
-          this.#finishAgain(start, end);
+          this.#finishing.finishAgain(start.meta, end);
           continue;
         }
-        const live = this.#open({ ...start, startStates: await this.#startStates(start) });
+        const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
         await live.room.output.seal();
         live.awaitReturns();
         log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
@@ -216,25 +228,14 @@ export class RoomDirectory {
     );
     await this.#atMost(CLOSE_MS, sealed);
     for (const live of open) live.stop();
-    await Promise.allSettled(this.#afterFinish);
-  }
-
-  /** A room that comes back still has players to come. */
-  async #startStates({ meta }: RoomStart): Promise<RoomOrigin['states']> {
-    const { startedFrom } = meta;
-    if (!startedFrom) return new Map();
-    try {
-      return (await this.#deps.origin(`${startedFrom.recordingId}#${startedFrom.checkpoint}`)).states;
-    } catch (error) {
-      const details = { room: meta.room, startedFrom, reason: (error as Error).message };
-      this.#deps.log.warn(details, 'what the room started from is gone');
-      return new Map();
-    }
+    for (const live of this.#lingering.all) live.stopShowing();
+    await this.#finishing.settled();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
     const origin = this.#origins.get(hello.room);
     const profile = origin?.profile ?? profileNamed(hello.profile);
+    const spectatorDelayMs = this.#origins.delayOf(hello.room) ?? this.#deps.options.spectatorDelayMs;
     const createdMs = Date.now();
     const recordingId = makeRecordingId(createdMs, this.#deps.randomBytes(10));
     this.#deps.journal.begin(hello.room, recordingId);
@@ -244,6 +245,7 @@ export class RoomDirectory {
       profile: profile.name,
       createdAt: createdMs / 1_000,
       ...(origin && { startedFrom: origin.startedFrom }),
+      ...(spectatorDelayMs > 0 && { spectatorDelayMs }),
     };
     const opening = { meta, profile, epoch: Math.max(1, claimEpoch), clock: new RoomClock(0) };
     return { ...newRoomStart(opening, this.#deps.journal), ...(origin && { startStates: origin.states }) };
@@ -261,18 +263,14 @@ export class RoomDirectory {
     };
     const onFault = (error: unknown) => live.quarantine(error);
     const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
-    let release = () => {};
     const live: LiveRoom = new LiveRoom(room, options, {
-      finish: ({ meta }, end) => this.#deps.finish(meta, end),
+      // Until all of it is shown, its past is what the journal has.
+      finish: ({ meta, audience }, end) => this.#deps.finish({ ...meta, keepsJournal: audience.isDelayed }, end),
       ended: () => {
         this.#origins.delete(room.name);
+        this.#lingering.add(live);
         this.#forget(live);
-        this.#finishing.set(room.recordingId, live);
-        this.#track(
-          new Promise((resolve) => {
-            release = resolve;
-          }),
-        );
+        this.#finishing.add(live);
       },
       quarantined: (error) => {
         const details = {
@@ -283,37 +281,36 @@ export class RoomDirectory {
         log.error(details, 'room is quarantined');
         this.#quarantined.add(room.name);
       },
+      shown: () => {
+        this.#lingering.remember(live);
+        if (this.#lingering.delete(live)) this.#finishing.track(this.#discard(live));
+      },
       over: () => {
         this.#forget(live);
-        this.#finishing.delete(room.recordingId);
-        release();
+        if (!live.isLingering) this.#lingering.delete(live);
+        this.#finishing.delete(live);
       },
       refused: () => {
         this.#forget(live);
-        this.#deps.journal.discard(room.recordingId).catch((error: unknown) => {
-          log.warn(
-            { room: room.name, reason: (error as Error).message },
-            'a room that nobody opened is still in the journal',
-          );
-        });
+        void this.#discard(live);
       },
     });
     this.#rooms.set(room.name, live);
     return live;
   }
 
-  #forget(live: LiveRoom): void {
-    if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
+  /** Nothing of it is needed any more. */
+  async #discard({ room: { name, recordingId } }: LiveRoom): Promise<void> {
+    try {
+      await this.#deps.journal.discard(recordingId);
+    } catch (error) {
+      const details = { room: name, recordingId, reason: (error as Error).message };
+      this.#deps.log.warn(details, 'a room that is not needed any more is still in the journal');
+    }
   }
 
-  #finishAgain({ meta }: RoomStart, end: EndRecord): void {
-    const { recordingId } = meta;
-    const finished = this.#deps.finish(meta, end).catch((error: unknown) => {
-      this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
-      return undefined;
-    });
-    this.#finishingAgain.set(recordingId, finished);
-    this.#track(finished.then(() => void this.#finishingAgain.delete(recordingId)));
+  #forget(live: LiveRoom): void {
+    if (this.#rooms.get(live.room.name) === live) this.#rooms.delete(live.room.name);
   }
 
   /** A journal that does not answer keeps nobody from stopping: what it has not got, clients send again. */
@@ -324,11 +321,6 @@ export class RoomDirectory {
     });
     await Promise.race([work, late]);
     clearTimeout(timer);
-  }
-
-  #track(work: Promise<void>): void {
-    this.#afterFinish.add(work);
-    void work.finally(() => this.#afterFinish.delete(work));
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
+import { type FlushMark, OpenBlocks } from '../audience/open-blocks.ts';
 import type { Appended, Journal, Sealed } from '../journal/journal.ts';
 
 /** A block is sealed after this much, or after this long while the room changes (D4). */
@@ -39,6 +40,8 @@ export interface RoomJournalOptions {
   readonly lastSealed: BlockLink | undefined;
   /** What goes into the next one, when the room comes back after a restart. */
   readonly sealing: BlockBuilder | undefined;
+  /** Room time, in microseconds. @default 0 */
+  readonly now?: number;
 }
 
 /**
@@ -46,6 +49,8 @@ export interface RoomJournalOptions {
  * self-contained block of everything since the last, sealed into its own unfinished recording.
  */
 export class RoomJournal {
+  /** The newest of its self-contained blocks, for those who watch. */
+  readonly blocks: OpenBlocks;
   readonly #options: RoomJournalOptions;
   readonly #entries: BlockBuilder;
   #sealing: BlockBuilder;
@@ -62,10 +67,13 @@ export class RoomJournal {
     this.#entries = new BlockBuilder(meta.recordingId, epoch, compression);
     this.#sealing = sealing ?? new BlockBuilder(meta.recordingId, epoch, compression);
     this.#previousSealed = lastSealed ?? NO_BLOCK;
-    if (sealing) return;
-    this.#entries.meta(meta);
-    this.#sealing.meta(meta);
-    this.#sealing.open([]);
+    if (!sealing) {
+      this.#entries.meta(meta);
+      this.#sealing.meta(meta);
+      this.#sealing.open([]);
+    }
+    const { headSeq, now: at = 0 } = options;
+    this.blocks = new OpenBlocks(this.#sealing, this.#previousSealed, { headSeq, at });
   }
 
   /** Nothing waits to be appended. */
@@ -103,6 +111,11 @@ export class RoomJournal {
     return this.#options.journal.append(this.#options.meta.recordingId, bytes, this.#lastSeq);
   }
 
+  /** Everything that was added has been written. `now` is room time. */
+  mark(now: number): FlushMark {
+    return this.blocks.mark(this.#lastSeq, now);
+  }
+
   /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
   sealIfDue(now: number): Promise<Sealed> | undefined {
     const { entries, contentBytes } = this.#sealing;
@@ -116,7 +129,8 @@ export class RoomJournal {
   seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
     else if (this.#sealing.contentBytes === 0) return this.#sealChain;
-    const block = this.#sealing.close(this.#previousSealed, { compress: false });
+    // It stays as it is: spectators may be shown less of it for a while.
+    const block = this.#sealing.closeUpTo(this.#sealing.extent, this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
     const { journal, meta, epoch, compression, opening } = this.#options;
     // What came back from an earlier epoch has gone into a block of that epoch.
@@ -124,6 +138,7 @@ export class RoomJournal {
     openSealed(this.#sealing, meta, opening());
     const lastSeq = this.#lastSeq;
     this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
+    this.blocks.close(block, this.#sealChain, this.#sealing, lastSeq);
     return this.#sealChain;
   }
 

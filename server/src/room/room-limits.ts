@@ -60,7 +60,7 @@ export class RoomLimits {
     if (growth <= 0) return;
     this.#stateBytes += growth;
     if (this.#stateBytes <= LIMITS.roomStateBytes) return;
-    this.#stateBytes = this.#seats.current.reduce((sum, { context }) => sum + context.state.bytes, ofNobody);
+    this.#stateBytes = this.#seats.stateBytes + ofNobody;
     if (this.#stateBytes > LIMITS.roomStateBytes) {
       throw this.#exceeded('LIMIT_EXCEEDED', `the states of its players have ${this.#stateBytes} bytes together`);
     }

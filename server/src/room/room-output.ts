@@ -6,6 +6,7 @@ import {
   isGametapeError,
   type ProducerContext,
 } from '@gametape/shared';
+import type { FlushMark } from '../audience/open-blocks.ts';
 import { rejected } from '../journal/appended.ts';
 import type { Appended, Sealed } from '../journal/journal.ts';
 import type { RoomClock } from '../timeline/clock.ts';
@@ -26,6 +27,8 @@ export interface RoomOutputOptions {
   readonly headSeq: number;
   /** Stands around whatever a timer or the journal calls: what it throws would end the process, or look like a failed disk (S4). */
   readonly guard: (work: () => void) => void;
+  /** The journal has everything up to there: it may be shown (W3). */
+  readonly onAccepted: (mark: FlushMark) => void;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
 }
@@ -34,7 +37,6 @@ export interface RoomOutputOptions {
 export class RoomOutput {
   readonly #options: RoomOutputOptions;
   readonly #flushSoon = () => this.#options.guard(() => this.#flush());
-  #headSeq: number;
   #accepted: Promise<void> = Promise.resolve();
   #stable: Promise<void> = Promise.resolve();
   #failure: GametapeError | undefined;
@@ -45,7 +47,6 @@ export class RoomOutput {
 
   constructor(options: RoomOutputOptions) {
     this.#options = options;
-    this.#headSeq = options.headSeq;
     this.#isFounded = options.headSeq > 0;
   }
 
@@ -64,9 +65,7 @@ export class RoomOutput {
   }
 
   addEntry(item: RecentEntry): void {
-    const { entry } = item;
-    this.#headSeq = entry.seq;
-    this.#options.journal.add(entry);
+    this.#options.journal.add(item.entry);
     this.#options.recent.add(item);
     this.#scheduleFlush();
   }
@@ -136,15 +135,15 @@ export class RoomOutput {
   }
 
   #flush(): void {
-    const { journal, seats, clock, flusher, broadcast, guard } = this.#options;
+    const { journal, seats, clock, flusher, broadcast, guard, onAccepted } = this.#options;
     flusher.cancel(this.#flushSoon);
     if (journal.isFlushed || this.#failure) return;
-    const upTo = this.#headSeq;
     const cursors = seats.all.map((seat) => [seat, seat.context.pseq] as const);
     const { accepted, stable } = this.#appendAll();
+    const mark = journal.mark(clock.now());
     this.#accepted = accepted.then(() => {
       for (const [seat, pseq] of cursors) seat.accepted = Math.max(seat.accepted, pseq);
-      guard(() => broadcast.showUpTo(upTo));
+      guard(() => onAccepted(mark));
     });
     this.#stable = stable.then(() => {
       for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);

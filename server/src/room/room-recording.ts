@@ -11,6 +11,8 @@ import {
 } from '@gametape/shared';
 import type { RoomClock } from '../timeline/clock.ts';
 import { Timeline } from '../timeline/timeline.ts';
+import { noticeOf } from './notice.ts';
+import { RateLimit } from './rate-limit.ts';
 import type { RecentEntries } from './recent-entries.ts';
 import { isForOwner } from './relay-bodies.ts';
 import { RoomCheckpoints } from './room-checkpoints.ts';
@@ -26,6 +28,7 @@ export interface RoomRecordingOptions {
   readonly recent: RecentEntries;
   readonly output: RoomOutput;
   readonly compression: Compression;
+  readonly checkpointsPerMinute: number;
 }
 
 /** What a room has recorded so far: one order of entries, and how the room stands after the last of them. */
@@ -37,6 +40,7 @@ export class RoomRecording {
   readonly #epochEnds: ReadonlyMap<number, number>;
   readonly #clock: RoomClock;
   readonly #options: RoomRecordingOptions;
+  readonly #checkpointRate: RateLimit;
   #headSeq: number;
   #events: number;
 
@@ -47,6 +51,7 @@ export class RoomRecording {
     this.#epochEnds = start.epochEnds;
     this.#clock = start.clock;
     this.#options = options;
+    this.#checkpointRate = new RateLimit(options.checkpointsPerMinute, start.clock.now());
     this.#headSeq = start.headSeq;
     this.#events = start.events;
     for (const { entry } of start.recent) this.timeline.remember(entry.seq, entry);
@@ -92,7 +97,21 @@ export class RoomRecording {
     if (isOwn && event?.type === EventType.CHECKPOINT) this.#nameCheckpoint(seat, entry, event.data.name);
   }
 
-  /** Names the point right after an entry, with every player's state there. The name has been checked. */
+  /**
+   * The name, if there may be a checkpoint of it now. It counts against what a room may make (S2).
+   *
+   * @throws GametapeError `BAD_EVENT`, `NAME_TAKEN`, `LIMIT_EXCEEDED`, with `retryAfterS` where only time is needed
+   */
+  admitCheckpoint(name: unknown): string {
+    const admitted = this.checkpoints.check(name);
+    const { seats } = this.#options;
+    this.#checkpointRate.take(`checkpoint ${JSON.stringify(admitted)}`, this.#clock.now());
+    // A hash of each is noted.
+    this.#checkpointRate.charge(seats.stateBytes);
+    return admitted;
+  }
+
+  /** Names the point right after an entry, with every player's state there. The name is one that was admitted. */
   addCheckpoint({ seq, time }: TimelineEntry, name: string): CheckpointPlace {
     const { seats, output, compression } = this.#options;
     const known = seats.current.filter(({ context }) => context.state.size > 0);
@@ -123,12 +142,10 @@ export class RoomRecording {
   /** A name that cannot be given is answered: the event is recorded all the same. */
   #nameCheckpoint(seat: Seat, entry: TimelineEntry, name: unknown): void {
     try {
-      this.checkpoints.check(name);
-      this.addCheckpoint(entry, name);
+      this.addCheckpoint(entry, this.admitCheckpoint(name));
     } catch (error) {
       if (!isGametapeError(error)) throw error;
-      const { code, message } = error;
-      seat.receiver?.send({ kind: 'notice', code, message, pseq: entry.pseq });
+      seat.receiver?.send(noticeOf(error, entry.pseq));
     }
   }
 }

@@ -12,6 +12,12 @@ import {
   type Profile,
   type RecordingMeta,
 } from '@gametape/shared';
+import { Audience } from '../audience/audience.ts';
+import { DelayedView } from '../audience/delayed-view.ts';
+import { Fragments } from '../audience/fragments.ts';
+import { LiveView } from '../audience/live-view.ts';
+import type { FlushMark } from '../audience/open-blocks.ts';
+import { SyncAnswers } from '../audience/sync-answers.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
@@ -63,13 +69,15 @@ export class Room {
   readonly relayEvents: RelayEvents;
   readonly output: RoomOutput;
   readonly broadcast: Broadcast;
+  readonly audience: Audience;
+  readonly sync: SyncAnswers;
   readonly #environment: RoomEnvironment;
   readonly #journal: Journal;
   readonly #limits: RoomLimits;
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
-    const { compression, flusher, onFailure, onFault } = environment;
+    const { compression, flusher, onFailure, onFault, options } = environment;
     this.meta = meta;
     this.profile = profile;
     this.epoch = epoch;
@@ -94,18 +102,45 @@ export class Room {
       contexts: seats.current.map(({ context }) => context),
       room: this.recording.describe(),
     });
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening });
+    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening, now });
     this.broadcast = new Broadcast({ clock, seats, recent, journaledSeq: headSeq, guard });
     const { broadcast } = this;
     const common = { name: meta.room, clock, seats, recent, headSeq };
-    this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onFailure });
-    this.recording = new RoomRecording(start, { seats, limits, recent, output: this.output, compression });
+    const onAccepted = (mark: FlushMark) => {
+      broadcast.showUpTo(mark.seq);
+      this.audience.accepted(mark);
+    };
+    this.output = new RoomOutput({ ...common, journal, flusher, broadcast, guard, onAccepted, onFailure });
+    const { output } = this;
+    const { checkpointsPerMinute } = options;
+    this.recording = new RoomRecording(start, { seats, limits, recent, output, compression, checkpointsPerMinute });
     const startStates = start.startStates ?? new Map();
     const { recording } = this;
     this.relayEvents = new RelayEvents({ seats, recording, limits, clock, compression, startStates });
     this.admission = new Admission(profile, limits, compression);
     this.seats = seats;
     this.#limits = limits;
+    const { blocks } = journal;
+    const delayMs = meta.spectatorDelayMs ?? 0;
+    const delayed = { start, seats, recent, checkpoints: () => recording.checkpoints.places, clock, compression };
+    this.audience = new Audience({
+      meta,
+      epoch,
+      durability: () => this.durability,
+      silenceMs: options.silenceMs,
+      delayMs,
+      clock,
+      seats,
+      recording,
+      recent,
+      blocks,
+      view:
+        delayMs > 0 ? new DelayedView({ ...delayed, delayUs: delayMs * 1_000 }) : new LiveView(seats, recording, clock),
+      fragments: new Fragments({ journal: this.#journal, recordingId: meta.recordingId, blocks }),
+      settled: () => this.output.founded(),
+      guard,
+    });
+    this.sync = new SyncAnswers(this.audience, meta, epoch);
   }
 
   get name(): string {

@@ -1,4 +1,4 @@
-import { GametapeError } from '@gametape/shared';
+import { GametapeError, type PlayerInfo } from '@gametape/shared';
 import type { Seat } from './seat.ts';
 
 /** The seats of a room, one a producer: they are added and never taken away. */
@@ -19,6 +19,18 @@ export class Seats {
   /** The latest of each player: older ones have been superseded. */
   get current(): Seat[] {
     return [...new Map(this.#all.map((seat) => [seat.player, seat])).values()];
+  }
+
+  /** Every player there was, and whether it is there. */
+  get players(): PlayerInfo[] {
+    return this.current.map(({ player, name, presence }) => {
+      return { id: player, connected: presence !== 'gone', ...(name !== undefined && { name }) };
+    });
+  }
+
+  /** Size of the states of all players together. */
+  get stateBytes(): number {
+    return this.current.reduce((sum, { context }) => sum + context.state.bytes, 0);
   }
 
   add(seat: Seat): void {

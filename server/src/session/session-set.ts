@@ -3,6 +3,9 @@ import type { RelayOptions } from '../options.ts';
 import type { Peer, PeerReceiver } from '../transport/transport.ts';
 import type { Session } from './session.ts';
 
+/** Sessions whose heartbeats go out in one turn of the event loop. */
+const BEATS_PER_TURN = 64;
+
 /** Every session of the relay: their heartbeats, and how many an address may have (S2). */
 export class SessionSet {
   readonly #options: RelayOptions;
@@ -10,13 +13,14 @@ export class SessionSet {
   readonly #sessions = new Set<Session>();
   readonly #byAddress = new Map<string, number>();
   readonly #heartbeat: NodeJS.Timeout;
+  #beating: NodeJS.Immediate | undefined;
 
   constructor(options: RelayOptions, create: (peer: Peer, onClosed: (session: Session) => void) => Session) {
     this.#options = options;
     this.#create = create;
     this.#heartbeat = setInterval(() => {
-      const now = performance.now();
-      for (const session of this.#sessions) session.beat(now);
+      // A beat that is not over is not overtaken: there are more sessions than time.
+      this.#beating ??= this.#beat(this.#sessions.values());
     }, options.heartbeatMs);
   }
 
@@ -32,8 +36,22 @@ export class SessionSet {
     return session;
   }
 
+  /** A few in each turn of the event loop: thousands who watch do not hold up those who play. */
+  #beat(sessions: Iterator<Session>): NodeJS.Immediate | undefined {
+    const now = performance.now();
+    for (let count = 0; count < BEATS_PER_TURN; count++) {
+      const { value, done } = sessions.next();
+      if (done) return undefined;
+      value.beat(now);
+    }
+    return setImmediate(() => {
+      this.#beating = this.#beat(sessions);
+    });
+  }
+
   close(): void {
     clearInterval(this.#heartbeat);
+    clearImmediate(this.#beating);
   }
 
   #forget(session: Session): void {

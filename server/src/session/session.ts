@@ -13,6 +13,7 @@ import {
 import type { Logger } from '../log.ts';
 import type { RelayOptions } from '../options.ts';
 import type { LiveRoom } from '../room/live-room.ts';
+import { noticeOf } from '../room/notice.ts';
 import type { Receiver } from '../room/receiver.ts';
 import type { RoomDirectory } from '../room/room-directory.ts';
 import type { Seat } from '../room/seat.ts';
@@ -79,7 +80,7 @@ export class Session implements PeerReceiver {
     clearTimeout(this.#handshakeTimer);
     clearTimeout(this.#probeTimer);
     if (state.kind === 'playing') state.live.guard(() => state.live.lose(state.seat, this.#peer));
-    if (state.kind === 'watching') state.live.room.broadcast.spectators.delete(state.receiver);
+    if (state.kind === 'watching') state.live.room.audience.leave(state.receiver);
     this.#deps.onClosed(this);
   }
 
@@ -91,6 +92,7 @@ export class Session implements PeerReceiver {
       return;
     }
     this.#probe();
+    if (this.#state.kind === 'watching') this.#state.live.room.audience.beat(this.#state.receiver);
   }
 
   #handle(message: UpMessage): void {
@@ -157,8 +159,7 @@ export class Session implements PeerReceiver {
   #rewind(live: LiveRoom, seat: Seat, name: string): void {
     const refused = live.rewind(name, seat).catch((error: unknown) => {
       if (!isGametapeError(error)) throw error;
-      const { code, message } = error;
-      this.#peer.send(encodeMessage({ kind: 'notice', code, message, pseq: 0, rewind: name }));
+      this.#peer.send(encodeMessage({ ...noticeOf(error, 0), rewind: name }));
     });
     this.#run(refused);
   }
@@ -188,7 +189,7 @@ export class Session implements PeerReceiver {
     this.#live = live;
     if (hello.role === 'spectator') {
       const receiver = await live.addSpectator(hello, this.#peer);
-      if (this.#isClosed) live.room.broadcast.spectators.delete(receiver);
+      if (this.#isClosed) live.room.audience.leave(receiver);
       else this.#state = { kind: 'watching', live, receiver };
     } else {
       const seat = await live.addPlayer(hello, this.#peer);

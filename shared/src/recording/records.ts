@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
 import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
-import { isListOf, isPair } from '../values/shape.ts';
+import { isCount, isListOf, isPair } from '../values/shape.ts';
 import type { OpenPause } from './play-clock.ts';
 
 /** Types of the records in a block's payload (FORMAT.md). Others are skipped, and kept on rewrite (R5). */
@@ -64,6 +64,8 @@ export interface RecordingMeta {
   readonly source?: readonly RecordingSource[];
   /** The checkpoint that its room started from: players had their states there. */
   readonly startedFrom?: StartedFrom;
+  /** How much later spectators were shown it, in milliseconds (V2). */
+  readonly spectatorDelayMs?: number;
   /** What has been removed from it. */
   readonly redacted?: readonly Redaction[];
 }
@@ -179,6 +181,9 @@ export function readMeta(reader: ByteReader): RecordingMeta {
   }
   if (value.startedFrom !== undefined && !isStartedFrom(value.startedFrom)) {
     return reader.fail('has a meta record with a bad startedFrom');
+  }
+  if (value.spectatorDelayMs !== undefined && !isCount(value.spectatorDelayMs)) {
+    return reader.fail('has a meta record with a bad spectatorDelayMs');
   }
   // What this version does not know of it is kept on rewrite (R5).
   return { ...value, recordingId, room, profile, createdAt };

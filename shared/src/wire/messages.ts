@@ -210,6 +210,8 @@ export interface Notice {
   readonly pseq: number;
   /** The checkpoint that a refused rewind named. */
   readonly rewind?: string;
+  /** Seconds after which it may be asked again, where time is all that is needed. */
+  readonly retryAfterS?: number;
 }
 
 /** The room ends: send what is left, then `final` (W6). */

@@ -101,6 +101,7 @@ export function readNotice(reader: ByteReader): Notice {
     message: text(reader, map, 'message'),
     pseq: count(reader, map, 'pseq'),
     ...(map.rewind !== undefined && { rewind: text(reader, map, 'rewind') }),
+    ...(map.retryAfterS !== undefined && { retryAfterS: count(reader, map, 'retryAfterS') }),
   };
 }
 

@@ -1,0 +1,328 @@
+import {
+  encodeMessage,
+  type Position,
+  type RecordingMeta,
+  type SessionSummary,
+  type SpectatorCount,
+} from '@gametape/shared';
+import type { Receiver } from '../room/receiver.ts';
+import type { RecentEntries } from '../room/recent-entries.ts';
+import type { RoomRecording } from '../room/room-recording.ts';
+import type { Seats } from '../room/seats.ts';
+import type { RoomClock } from '../timeline/clock.ts';
+import { AudienceCount } from './audience-count.ts';
+import { DelayedView } from './delayed-view.ts';
+import { DueLine } from './due-line.ts';
+import type { Fragments } from './fragments.ts';
+import { Hold } from './hold.ts';
+import { type JoinPoint, JoinPoints } from './join-points.ts';
+import type { FlushMark, OpenBlocks } from './open-blocks.ts';
+import type { ShownRoom, Standing } from './shown-room.ts';
+import { SpectatorFeed } from './spectator-feed.ts';
+import { Turnstile } from './turnstile.ts';
+
+const PROTOCOL = 1;
+/** What may wait in memory for its time to be shown; past that it is hidden until all of it is due (V2). */
+const WAITING_BYTES = 32 * 1024 * 1024;
+/** A welcome or a clock serves all who need one within this time. */
+const SHARED_MS = 5;
+/** A hold that differs by more than this part of it is told at once. */
+const HOLD_CHANGE = 0.25;
+const HOLD_CHECK_MS = 1_000;
+
+export interface AudienceOptions {
+  readonly meta: RecordingMeta;
+  readonly epoch: number;
+  readonly durability: () => string;
+  readonly silenceMs: number;
+  /** How much later spectators are shown everything (V2). */
+  readonly delayMs: number;
+  readonly clock: RoomClock;
+  readonly seats: Seats;
+  readonly recording: RoomRecording;
+  readonly recent: RecentEntries;
+  readonly blocks: OpenBlocks;
+  readonly view: ShownRoom;
+  readonly fragments: Fragments;
+  /** Resolves when the journal has everything up to now, and the room itself for good. @throws GametapeError `JOURNAL_FAILED` */
+  readonly settled: () => Promise<void>;
+  /** Stands around whatever a timer calls (S4). */
+  readonly guard: (work: () => void) => void;
+}
+
+/**
+ * Those who watch a room. They are shown what the journal has and what is due (V2), and cost the players nothing: they join
+ * through a turnstile, share what they are sent, and one that does not read goes on from a snapshot (W8).
+ */
+export class Audience {
+  readonly view: ShownRoom;
+  readonly fragments: Fragments;
+  readonly #options: AudienceOptions;
+  readonly #spectators = new Set<Receiver>();
+  readonly #hold = new Hold();
+  readonly #count: AudienceCount;
+  readonly #feed: SpectatorFeed;
+  readonly #dueLine: DueLine;
+  readonly #joinPoints: JoinPoints;
+  readonly #turnstile = new Turnstile();
+  #shown: FlushMark | undefined;
+  #heldMs = 0;
+  #heldAt = Number.NEGATIVE_INFINITY;
+  #welcome: { point: JoinPoint; until: number; news: Uint8Array; reset: Uint8Array } | undefined;
+  #clock: { until: number; bytes: Uint8Array } | undefined;
+  #endTimer: NodeJS.Timeout | undefined;
+  #stopped: () => void = () => {};
+  #isStopped = false;
+
+  constructor(options: AudienceOptions) {
+    const { clock, seats, recent, view, fragments, blocks, guard } = options;
+    this.#options = options;
+    this.view = view;
+    this.fragments = fragments;
+    this.#count = new AudienceCount(this.#spectators, seats);
+    this.#joinPoints = new JoinPoints({ view, settled: () => this.#settled() });
+    this.#feed = new SpectatorFeed(this.isDelayed ? 0 : blocks.firstMark.seq, {
+      spectators: this.#spectators,
+      clock,
+      seats,
+      recent,
+      guard,
+      snapshotBytes: () => this.#joinPoints.snapshotBytes,
+      reset: (receiver) => void this.#reset(receiver),
+    });
+    this.#dueLine = new DueLine({ clock, delayUs: this.delayUs, onDue: (mark) => this.#show(mark), guard });
+    blocks.onClosed = () => this.#shown && fragments.showUpTo(this.#shown);
+    // Of a room that is new there is nothing to wait for.
+    if (blocks.firstMark.seq === 0) this.#show(blocks.firstMark);
+    else this.#dueLine.add(blocks.firstMark);
+  }
+
+  get isDelayed(): boolean {
+    return this.#options.delayMs > 0;
+  }
+
+  get delayMs(): number {
+    return this.#options.delayMs;
+  }
+
+  get delayUs(): number {
+    return this.#options.delayMs * 1_000;
+  }
+
+  /** Room time as spectators are shown it, in microseconds. */
+  get roomTime(): number {
+    return this.#options.clock.now() - this.delayUs;
+  }
+
+  get holdMs(): number {
+    const now = performance.now();
+    if (now - this.#heldAt > HOLD_CHECK_MS) {
+      this.#heldAt = now;
+      this.#heldMs = this.#hold.ms(this.#feed.waitMs);
+    }
+    return this.#heldMs;
+  }
+
+  get count(): SpectatorCount {
+    return this.#count.now;
+  }
+
+  get size(): number {
+    return this.#spectators.size;
+  }
+
+  /** The last point that is shown; undefined where nothing is yet. */
+  get shown(): FlushMark | undefined {
+    return this.#shown;
+  }
+
+  /** W5: a position, the snapshot at it, and from then on what comes after it. @throws GametapeError `JOURNAL_FAILED` */
+  async join(receiver: Receiver, resume: Position | undefined): Promise<void> {
+    this.#spectators.add(receiver);
+    this.#count.changed();
+    try {
+      const point = await this.#joinPoints.next();
+      await this.#turnstile.pass(() => {
+        if (resume && this.#options.recording.covers(resume)) this.#resume(receiver, point, resume);
+        else this.#begin(receiver, point, resume !== undefined);
+      });
+    } catch (error) {
+      this.leave(receiver);
+      throw error;
+    }
+  }
+
+  leave(receiver: Receiver): void {
+    if (this.#spectators.delete(receiver)) this.#count.changed();
+  }
+
+  /** The journal has everything up to that mark. */
+  accepted(mark: FlushMark): void {
+    this.#dueLine.add(mark);
+    const { view, recent } = this.#options;
+    if (!(view instanceof DelayedView) || recent.waitingBytes <= WAITING_BYTES) return;
+    view.hide(mark.seq);
+    this.#dueLine.keepLast();
+    this.#options.blocks.forgetParts(mark, this.#shown);
+    recent.trim(mark.seq);
+  }
+
+  /** With every heartbeat: what time it is, and who watches if that is news. */
+  beat(receiver: Receiver): void {
+    if (!receiver.isReady || !receiver.hasRoom) return;
+    receiver.sendBytes(this.#clockBytes());
+    this.#count.tell(receiver);
+  }
+
+  /**
+   * The room is over. Everybody is shown the rest and told so, when it is due.
+   *
+   * @param summary undefined where no recording could be made
+   */
+  async end(summary: SessionSummary | undefined, code: number, reason: string): Promise<void> {
+    if (this.isDelayed) {
+      await new Promise<void>((resolve) => {
+        this.#stopped = resolve;
+        this.#endTimer = setTimeout(resolve, this.#options.delayMs);
+      });
+      // Whoever is still here when the relay stops comes back to a recording, when that is due.
+      if (this.#isStopped) return;
+      this.#dueLine.release();
+    }
+    this.#feed.show();
+    const bytes = summary && encodeMessage({ kind: 'ended', summary });
+    for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
+    this.closeAll(code, reason);
+  }
+
+  closeAll(code: number, reason: string): void {
+    for (const { peer } of this.#spectators) peer.close(code, reason);
+  }
+
+  /** Nothing is shown any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#feed.stop();
+    this.#dueLine.stop();
+    this.#count.stop();
+    clearTimeout(this.#endTimer);
+    this.#stopped();
+  }
+
+  /** How the room stands at the point that is shown next to everybody, once the journal has it. @throws GametapeError `JOURNAL_FAILED` */
+  async standingNow(): Promise<{ standing: Standing; mark: FlushMark }> {
+    const standing = this.view.standing();
+    if (this.isDelayed) return { standing, mark: this.#shown ?? this.#options.blocks.firstMark };
+    const settled = this.#options.settled();
+    const mark = this.#options.blocks.newestMark;
+    await settled;
+    return { standing, mark };
+  }
+
+  /** What is due is in the journal already. */
+  #settled(): Promise<void> {
+    return this.isDelayed ? Promise.resolve() : this.#options.settled();
+  }
+
+  #show(mark: FlushMark): void {
+    const { view, recent, clock } = this.#options;
+    const from = this.#shown?.seq ?? mark.seq;
+    this.#shown = mark;
+    if (view instanceof DelayedView) {
+      view.advance(mark.seq);
+      if (view.seq === mark.seq) view.unhide();
+    }
+    const shownAt = clock.now() - this.delayUs;
+    for (const { entry } of recent.between(from, mark.seq)) {
+      if (entry.stamp !== null) this.#hold.add(shownAt - entry.time);
+    }
+    this.fragments.showUpTo(mark);
+    this.#feed.showUpTo(mark.seq);
+    this.#tellHold();
+    recent.trim(mark.seq);
+  }
+
+  #tellHold(): void {
+    const before = this.#heldMs;
+    if (Math.abs(this.holdMs - before) <= before * HOLD_CHANGE) return;
+    const bytes = this.#clockBytes();
+    for (const receiver of this.#spectators) if (receiver.isReady && receiver.hasRoom) receiver.sendBytes(bytes);
+  }
+
+  #begin(receiver: Receiver, point: JoinPoint, isReset: boolean): void {
+    const { news, reset } = this.#welcomeAt(point);
+    receiver.sendBytes(isReset ? reset : news);
+    receiver.sendSnapshotParts(point.snapshot);
+    this.#ready(receiver, point.standing.seq);
+  }
+
+  #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {
+    receiver.sendBytes(this.#encodeWelcome(point.standing, 'resumed'));
+    this.#ready(receiver, seq);
+  }
+
+  #ready(receiver: Receiver, seq: number): void {
+    receiver.position = seq;
+    receiver.isReady = true;
+    this.#count.hasTold(receiver);
+    this.#feed.showSoon();
+  }
+
+  /** It has missed more than it could be shown: it goes on from where the room is now (W8). */
+  async #reset(receiver: Receiver): Promise<void> {
+    receiver.isReady = false;
+    try {
+      const point = await this.#joinPoints.next();
+      await this.#turnstile.pass(() => {
+        if (this.#spectators.has(receiver)) this.#begin(receiver, point, true);
+      });
+    } catch {
+      // The journal has failed: the room is about to be closed.
+      receiver.drop();
+    }
+  }
+
+  #welcomeAt(point: JoinPoint): { news: Uint8Array; reset: Uint8Array } {
+    const now = performance.now();
+    if (this.#welcome?.point !== point || this.#welcome.until < now) {
+      const { standing } = point;
+      const [news, reset] = [this.#encodeWelcome(standing, 'new'), this.#encodeWelcome(standing, 'reset')];
+      this.#welcome = { point, until: now + SHARED_MS, news, reset };
+    }
+    return this.#welcome;
+  }
+
+  #encodeWelcome({ seq, players, pauses, paused }: Standing, resumption: 'new' | 'reset' | 'resumed'): Uint8Array {
+    const { meta, epoch, durability, silenceMs, delayMs } = this.#options;
+    return encodeMessage({
+      kind: 'welcome',
+      protocol: PROTOCOL,
+      recordingId: meta.recordingId,
+      profile: meta.profile,
+      epoch,
+      seq,
+      resumption,
+      producer: -1,
+      lastPseq: 0,
+      roomTime: this.roomTime,
+      createdAt: meta.createdAt,
+      silenceMs,
+      durability: durability(),
+      delayMs,
+      holdMs: this.holdMs,
+      players,
+      spectators: this.count,
+      pauses,
+      ...(paused && { paused }),
+    });
+  }
+
+  #clockBytes(): Uint8Array {
+    const now = performance.now();
+    if (!this.#clock || this.#clock.until < now) {
+      const bytes = encodeMessage({ kind: 'clock', time: this.roomTime, holdMs: this.holdMs });
+      this.#clock = { until: now + SHARED_MS, bytes };
+    }
+    return this.#clock.bytes;
+  }
+}

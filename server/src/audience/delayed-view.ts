@@ -1,0 +1,148 @@
+import {
+  type CheckpointPlace,
+  type Compression,
+  EventType,
+  type GameEvent,
+  PlayClock,
+  type PlayerInfo,
+  ProducerContext,
+  type Profile,
+  type TimelineEntry,
+} from '@gametape/shared';
+import { copyContext } from '../recording/copy-context.ts';
+import type { RecentEntries } from '../room/recent-entries.ts';
+import type { RestoredProducer, RoomStart } from '../room/room-start.ts';
+import type { Seats } from '../room/seats.ts';
+import { snapshotOf } from '../room/snapshot.ts';
+import type { RoomClock } from '../timeline/clock.ts';
+
+import type { ShownRoom, Standing } from './shown-room.ts';
+
+export interface DelayedViewOptions {
+  readonly start: RoomStart;
+  readonly seats: Seats;
+  readonly recent: RecentEntries;
+  /** Names that were given, at least those up to what is shown. */
+  readonly checkpoints: () => readonly CheckpointPlace[];
+  readonly clock: RoomClock;
+  readonly delayUs: number;
+  readonly compression: Compression;
+}
+
+/**
+ * A room as it was some time ago: a second set of its producers' contexts, which takes each entry when it is due (V2). What has
+ * to be taken before that, because it cannot wait in memory, is hidden: until it is due, the room looks as it did before.
+ */
+export class DelayedView implements ShownRoom {
+  readonly #options: DelayedViewOptions;
+  readonly #profile: Profile;
+  readonly #contexts = new Map<number, ProducerContext>();
+  readonly #players = new Map<string, PlayerInfo>();
+  readonly #playClock: PlayClock;
+  #seq: number;
+  #events: number;
+  /** What is shown in place of the room as long as it is hidden. */
+  #frozen: { readonly standing: Standing; readonly snapshot: Uint8Array } | undefined;
+
+  constructor(options: DelayedViewOptions) {
+    const { start } = options;
+    this.#options = options;
+    this.#profile = start.profile;
+    this.#playClock = new PlayClock(start.playClock.past, start.playClock.paused);
+    this.#seq = start.headSeq;
+    this.#events = start.events;
+    for (const producer of start.producers) this.#restore(producer);
+    if (start.headSeq > 0) this.#frozen = { standing: NOTHING_YET, snapshot: new Uint8Array(0) };
+  }
+
+  /** Last seq that has been taken. */
+  get seq(): number {
+    return this.#seq;
+  }
+
+  get isHidden(): boolean {
+    return this.#frozen !== undefined;
+  }
+
+  standing(): Standing {
+    if (this.#frozen) return this.#frozen.standing;
+    const { paused } = this.#playClock;
+    const { seats, checkpoints, clock, delayUs } = this.#options;
+    const producers = seats.all.filter(({ context: { index } }) => this.#contexts.has(index));
+    return {
+      seq: this.#seq,
+      events: this.#events,
+      players: [...this.#players.values()],
+      producers: producers.map(({ context: { index, player, instance } }) => ({ index, player, instance })),
+      checkpoints: checkpoints().filter(({ seq }) => seq <= this.#seq),
+      pauses: this.#playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER),
+      paused,
+      playTime: Math.max(0, this.#playClock.playTime(clock.now() - delayUs)),
+    };
+  }
+
+  snapshot(): Uint8Array {
+    if (this.#frozen) return this.#frozen.snapshot;
+    // The latest of each player, as indexes go.
+    const latest = new Map([...this.#contexts.values()].map((context) => [context.player, context]));
+    return snapshotOf(latest.values());
+  }
+
+  /** Takes the entries up to that seq, which are due. */
+  advance(upTo: number): void {
+    for (const { entry } of this.#options.recent.between(this.#seq, upTo)) this.#take(entry);
+  }
+
+  /** The same for entries that are not: what they did stays hidden. */
+  hide(upTo: number): void {
+    this.#frozen ??= { standing: this.standing(), snapshot: this.snapshot() };
+    this.advance(upTo);
+  }
+
+  /** All that has been taken is due. */
+  unhide(): void {
+    this.#frozen = undefined;
+  }
+
+  #take(entry: TimelineEntry): void {
+    const { seats, compression } = this.#options;
+    let context = this.#contexts.get(entry.producer);
+    if (!context) {
+      const { index, player, instance } = (seats.all[entry.producer] as Seats['all'][number]).context;
+      context = new ProducerContext(this.#profile, { index, player, instance });
+      this.#contexts.set(entry.producer, context);
+    }
+    const { event } = context.advance(entry, 'BAD_MESSAGE', compression.crc32);
+    this.#seq = entry.seq;
+    if (!event) return;
+    this.#events++;
+    this.#playClock.observe(entry.time, context.player, event);
+    if (entry.stamp === null) this.#follow(context.player, event);
+  }
+
+  #follow(id: string, { type, data }: GameEvent): void {
+    if (type === EventType.PLAYER_JOIN) {
+      const name = typeof data.name === 'string' ? { name: data.name } : undefined;
+      this.#players.set(id, { id, connected: true, ...name });
+    } else if (type === EventType.PLAYER_LEAVE) {
+      this.#players.set(id, { ...(this.#players.get(id) ?? { id }), connected: false });
+    }
+  }
+
+  #restore({ context, isPresent, hasJoined }: RestoredProducer): void {
+    if (!hasJoined) return;
+    this.#contexts.set(context.index, copyContext(context, this.#profile));
+    this.#players.set(context.player, { id: context.player, connected: isPresent });
+  }
+}
+
+const NOTHING_YET: Standing = {
+  seq: 0,
+  events: 0,
+  players: [],
+  producers: [],
+  checkpoints: [],
+  pauses: [],
+  paused: undefined,
+  playTime: 0,
+};

@@ -1,0 +1,25 @@
+import type { CheckpointPlace, OpenPause, PlayerInfo, ProducerRecord } from '@gametape/shared';
+
+/** How a room stands at a position, as spectators are told. Times are microseconds of room time. */
+export interface Standing {
+  /** Last seq that is part of it. */
+  readonly seq: number;
+  /** Events up to there. */
+  readonly events: number;
+  readonly players: readonly PlayerInfo[];
+  /** Every producer that has had an entry, by index. */
+  readonly producers: readonly ProducerRecord[];
+  readonly checkpoints: readonly CheckpointPlace[];
+  /** Pauses that are over. */
+  readonly pauses: readonly (readonly [from: number, to: number])[];
+  readonly paused: OpenPause | undefined;
+  /** Play time, in microseconds. */
+  readonly playTime: number;
+}
+
+/** The room as spectators are shown it: as it is, or as it was some time ago (V2). */
+export interface ShownRoom {
+  standing(): Standing;
+  /** Producers and keyframes as records, at the position of `standing` in the same turn of the event loop (W5). */
+  snapshot(): Uint8Array;
+}
