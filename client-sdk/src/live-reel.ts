@@ -40,6 +40,9 @@ export class LiveReel implements Reel, LiveSource {
     const { edge } = options;
     this.#options = options;
     this.#edge = {
+      get seq() {
+        return edge.seq;
+      },
       get players() {
         return edge.players;
       },

@@ -49,6 +49,8 @@ export interface Reel {
 
 /** Where a reel grows. It goes on by itself, whoever is behind: to be at the end takes no time. */
 export interface ReelEdge extends ReelStates {
+  /** Number of the last entry that has arrived, shown or not. */
+  readonly seq: number;
   /** A cursor that stands where the edge is now, and stays there. */
   fork(): ReelCursor;
   /** Returns how to stop. */

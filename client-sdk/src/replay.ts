@@ -53,7 +53,9 @@ export class Replay implements Playhead {
   /** What the edge missed is shown as fast as it comes. */
   #isCatchingUp = false;
   #generation = 0;
+  /** Of what is shown, and where a seek is going. */
   #time = 0;
+  #sought: number | undefined;
   #rate = 1;
   #maxGap: number;
   #isPaused = true;
@@ -97,7 +99,7 @@ export class Replay implements Playhead {
   }
 
   get currentTime(): number {
-    return this.#isLive ? this.duration : this.#time;
+    return this.#sought ?? (this.#isLive ? this.duration : this.#time);
   }
 
   set currentTime(time: number) {
@@ -168,7 +170,7 @@ export class Replay implements Playhead {
   play(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#emitter.emit('play', this.#time);
+    this.#emitter.emit('play', this.currentTime);
     if (this.#isPaused || this.#seek) return;
     if (this.#isEnded || !this.#cursor) void this.seek(Number.NEGATIVE_INFINITY);
     else this.#run();
@@ -179,7 +181,7 @@ export class Replay implements Playhead {
     this.#isPaused = true;
     // A seek goes on; what is being played ends with the step that it is at.
     if (!this.#seek) this.#begin();
-    this.#emitter.emit('pause', this.#time);
+    this.#emitter.emit('pause', this.currentTime);
   }
 
   seek(time: number): Promise<void> {
@@ -191,7 +193,7 @@ export class Replay implements Playhead {
     this.#isEnded = false;
     this.#error = undefined;
     const to = Math.min(Math.max(time, 0), duration);
-    this.#time = to;
+    this.#sought = to;
     const seek = this.#go(generation, async () => {
       if (edge && time >= duration) return { cursor: edge.fork(), time: this.duration, upTo: this.duration };
       // What rounding made of the end must not hide the last of it; and only what is before the start misses nothing at 0.
@@ -208,6 +210,8 @@ export class Replay implements Playhead {
     this.pause();
     if (!this.#cursor && !this.#seek) void this.seek(Number.NEGATIVE_INFINITY);
     while (this.#seek) await this.#seek;
+    // Somebody may have played meanwhile.
+    this.pause();
     const generation = this.#begin();
     this.#isEnded = false;
     if (events < 0) return await this.#stepBack(-events, generation);
@@ -249,6 +253,7 @@ export class Replay implements Playhead {
     this.#cancelFrame = undefined;
     this.#isCatchingUp = false;
     this.#seek = undefined;
+    this.#sought = undefined;
     this.#leaveEdge();
     return ++this.#generation;
   }
@@ -271,6 +276,7 @@ export class Replay implements Playhead {
       this.#upTo = upTo;
       this.#idleSince = time;
       this.#seek = undefined;
+      this.#sought = undefined;
       this.#emitter.emit('seeked', time);
       this.#emitter.emit('timeupdate', time);
       if (generation === this.#generation && !this.#isPaused) this.#run();
@@ -384,7 +390,7 @@ export class Replay implements Playhead {
   #end(): void {
     this.#isEnded = true;
     this.#isPaused = true;
-    this.#emitter.emit('pause', this.#time);
+    this.#emitter.emit('pause', this.currentTime);
     this.#emitter.emit('ended', this.#time);
   }
 
@@ -426,7 +432,14 @@ export class Replay implements Playhead {
     const generation = this.#generation;
     while (generation === this.#generation && this.#cursor) {
       const next = this.#cursor.nextTime();
-      if (typeof next !== 'number' || !this.#isPast(next)) return;
+      if (typeof next !== 'number') {
+        const again = () => {
+          if (generation === this.#generation) this.#showLate();
+        };
+        next.then(again, (error) => this.#fail(error, generation));
+        return;
+      }
+      if (!this.#isPast(next)) return;
       this.#show(this.#cursor.step());
     }
   }
@@ -456,7 +469,7 @@ export class Replay implements Playhead {
     this.#error = error;
     const wasPaused = this.#isPaused;
     this.#isPaused = true;
-    if (!wasPaused) this.#emitter.emit('pause', this.#time);
+    if (!wasPaused) this.#emitter.emit('pause', this.currentTime);
     this.#emitter.emit('error', error instanceof Error ? error : new Error(String(error)));
     // What was missed cannot be had: better to go on without it than not at all.
     if (wasCatchingUp) this.goLive();

@@ -4,6 +4,7 @@ import {
   decodeBlockHeader,
   type ErrorCode,
   GametapeError,
+  isGametapeError,
   isJsonObject,
   type Json,
   type JsonObject,
@@ -24,6 +25,8 @@ const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** A `sync` may be this old when it comes, in milliseconds. */
 const SYNC_AGE_MS = 1_000;
 const SYNC_TRIES = 8;
+const RETRIES = 5;
+const RETRY_MS = 100;
 
 /** A piece of a room's past, as `sync` lists it. Times are microseconds of room time. */
 export interface FragmentRow {
@@ -199,7 +202,19 @@ export class RoomPast {
     return `${this.#options.baseUrl}/v1/rooms/${encodeURIComponent(this.#options.room)}/${path}`;
   }
 
+  /** What is cut off is asked for again: a connection that is bad for the socket is bad for this too. */
   async #get(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#getOnce(url, limit, cache);
+      } catch (error) {
+        if (!isGametapeError(error, 'UNREACHABLE') || tries === RETRIES) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** tries));
+    }
+  }
+
+  async #getOnce(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
     const { token } = this.#options;
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const answer = await askHttp(url, { cache, headers }, SILENCE_MS);

@@ -127,6 +127,21 @@ describe('a replay of a recording', () => {
     expect(source.reads).toBeLessThanOrEqual(4);
   });
 
+  test('a step that has waited for a seek pauses what was played meanwhile, and play goes on after it', async () => {
+    const { tape, events } = await opened({ seed: 3, profile: JSON_PROFILE, perBlock: 7 });
+    const { replay, clock } = replayOf(tape);
+    const seek = replay.seek(tape.duration / 2);
+    const step = replay.step(1);
+    replay.on('seeked', () => queueMicrotask(() => replay.play()));
+    await seek;
+    const event = await step;
+    expect([replay.paused, event?.seq]).toEqual([true, events.find(({ time }) => time > tape.duration / 2)?.seq]);
+    replay.play();
+    replay.playbackRate = 16;
+    while (!replay.paused) await clock.pass(100, replay);
+    expect(replay.ended).toBe(true);
+  });
+
   test('a seek while it plays goes on from there, and a block that is slow to come holds time up', async () => {
     const { bytes } = await recorded({ seed: 5, profile: JSON_PROFILE, perBlock: 7 });
     const source = new SlowSource(bytes);
