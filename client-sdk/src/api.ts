@@ -234,6 +234,8 @@ export interface PlayheadEvents {
   change: { readonly player: string; readonly time: number; readonly seq: number; readonly late: boolean };
   /** The playhead is there now. */
   timeupdate: number;
+  /** A live room's end is there now, whoever looks at it. */
+  durationchange: number;
   seeking: number;
   /** The states are those of this time; any of them may be another than before. */
   seeked: number;
@@ -252,6 +254,8 @@ export interface Playhead {
   currentTime: number;
   /** How fast it plays, 0.1 to 16. @throws TypeError for any other */
   playbackRate: number;
+  /** Where nothing happens for this long, in seconds of play time, the rest of it is skipped; infinite for never. @throws TypeError unless above 0 */
+  maxGap: number;
   /** Its end, so far. */
   readonly duration: number;
   readonly paused: boolean;

@@ -87,6 +87,7 @@ export class Replay implements Playhead {
     this.#unfollow = edge.follow({
       step: (step) => this.#edgeStepped(step),
       moved: () => {
+        this.#emitter.emit('durationchange', this.duration);
         if (this.#isLive) this.#emitter.emit('timeupdate', this.duration);
       },
       jump: () => this.#edgeJumps(),
@@ -119,7 +120,6 @@ export class Replay implements Playhead {
     this.#emitter.emit('ratechange', rate);
   }
 
-  /** Seconds of play time after which idle time is skipped; infinite for never. */
   get maxGap(): number {
     return this.#maxGap;
   }

@@ -30,8 +30,17 @@ import { Replay } from './replay.ts';
 const DEFAULT_TIMEOUT_MS = 10_000;
 /** What a playhead tells, and a spectator passes on as it is. */
 const PASSED_ON = [
-  ...(['change', 'timeupdate', 'seeking', 'seeked', 'ratechange', 'play', 'pause', 'ended', 'error'] as const),
-] satisfies (keyof PlayheadEvents)[];
+  'change',
+  'timeupdate',
+  'durationchange',
+  'seeking',
+  'seeked',
+  'ratechange',
+  'play',
+  'pause',
+  'ended',
+  'error',
+] as const satisfies (keyof PlayheadEvents)[];
 
 /**
  * Joins a room to watch it. When it resolves, `states` holds every player's right state (V1, W5), as of where it begins.
@@ -130,6 +139,14 @@ class Spectator implements Live {
 
   set playbackRate(rate: number) {
     this.#known.replay.playbackRate = rate;
+  }
+
+  get maxGap(): number {
+    return this.#known.replay.maxGap;
+  }
+
+  set maxGap(seconds: number) {
+    this.#known.replay.maxGap = seconds;
   }
 
   get duration(): number {

@@ -90,7 +90,7 @@ function Log({ feed: { log, board, status } }: { feed: LiveFeed }) {
   return (
     <section class="log" aria-labelledby="log-title">
       <h2 id="log-title">Events</h2>
-      {log.value.length === 0 && <p class="quiet">Nothing has happened since this page was opened.</p>}
+      {log.value.length === 0 && <p class="quiet">Nothing yet: events are listed as they play.</p>}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable with the keyboard. */}
       <ol tabIndex={0} aria-label="The last 100 events, newest first">
         {log.value.map(({ key, time, player, type, detail, late }) => (

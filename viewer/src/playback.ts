@@ -44,6 +44,9 @@ export class Playback {
     this.#stops = [
       playhead.on('change', ({ player }) => this.#changed.add(player)),
       playhead.on('timeupdate', () => this.#paint()),
+      playhead.on('durationchange', (duration) => {
+        this.duration.value = duration;
+      }),
       playhead.on('seeking', (time) => {
         batch(() => {
           this.time.value = time;
