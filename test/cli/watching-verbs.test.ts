@@ -20,7 +20,7 @@ const LEAVE_SCREEN = '\u001b[?1049l';
 async function recordingIn(directory: string): Promise<string> {
   const session = new WrittenSession(LMSP_PROFILE, { ann: emptyState('') });
   session.stepUs = 10_000_000;
-  for (const code of ['d', 'de', 'def', 'def f():', 'def f():\n  x\u001b[2J'])
+  for (const code of ['d', 'de', 'def', 'def f():', 'def f():\n  x\u001b[3J'])
     await session.add('ann', KEY, { state: emptyState(code) });
   await session.add('ann', { type: 'checkpoint', data: { name: 'half' } });
   await session.add('ann', KEY, { state: emptyState('def f():\n  return 1') });
@@ -51,12 +51,12 @@ describe.skipIf(!hasTerminal)('play on a terminal', { timeout: 30_000 }, () => {
       { at: /q quit/, type: ' ' },
       { at: /❚❚/, type: 'g' },
       { at: /return 1/, type: 'p' },
-      { at: /x\ufffd\[2J.*checkpoint name/s, type: '+' },
+      { at: /x\ufffd\[3J.*checkpoint name/s, type: '+' },
       { at: /0\.25×/, type: 'q' },
     ]);
     expect(code).toBe(0);
     expect(screen).toContain('\u001b[7m \u001b[27m');
-    expect(screen).not.toContain('\u001b[2J');
+    expect(screen).not.toContain('\u001b[3J');
     const end = screen.slice(screen.lastIndexOf(LEAVE_SCREEN));
     expect(screen.slice(0, screen.length - end.length)).toContain(SHOW_CURSOR);
     expect(end).toMatch(/[^-]icanon/);

@@ -85,7 +85,7 @@ export class PlayheadTerminal {
       }),
     ];
     emitKeypressEvents(stdin);
-    stdout.write(ansi.enterAlternativeScreen + ansi.cursorHide + ansi.clearViewport);
+    stdout.write(ansi.enterAlternativeScreen + ansi.cursorHide);
     try {
       stdin.setRawMode(true);
       stdin.on('keypress', onKey);
@@ -168,13 +168,10 @@ export class PlayheadTerminal {
   #paint(): void {
     const { stdout } = process;
     const lines = screenLines(this.#model());
-    let out = '';
+    let out = this.#shown.length === 0 ? ansi.clearViewport : '';
     for (const [row, line] of lines.entries()) {
       if (this.#shown[row] === line) continue;
       out += ansi.cursorTo(0, row) + line + ansi.eraseEndLine;
-    }
-    if (lines.length < this.#shown.length || this.#shown.length === 0) {
-      out += ansi.cursorTo(0, lines.length) + ansi.eraseDown;
     }
     this.#shown = lines;
     if (out !== '') stdout.write(out);
