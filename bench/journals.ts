@@ -1,7 +1,7 @@
-import { mkdtemp, open, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileJournal, type Journal, MemoryJournal, NODE_COMPRESSION, RedisJournal } from '@gametape/server';
+import { FileJournal, type Journal, MemoryJournal, NODE_COMPRESSION } from '@gametape/server';
 import { BlockBuilder, makeRecordingId, NO_BLOCK } from '@gametape/shared';
 import { Redis } from 'ioredis';
 import type { Bench } from './support/bench.ts';
@@ -17,8 +17,7 @@ const PER_BLOCK = Math.round((EVENTS_PER_SECOND * FLUSH_MS) / 1_000 / ROOMS);
 const BODY = new Uint8Array(14).fill(7);
 /** As many blocks as fit into one flush of all rooms travel together, on both sides. */
 const BATCHES = 400;
-const ROUNDS = 3;
-const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
+const ROUNDS = 5;
 
 export const journals: Bench = {
   name: 'journals',
@@ -27,7 +26,7 @@ export const journals: Bench = {
     const home = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
     const servers: BenchRedis[] = [];
     try {
-      const sides = [memorySide(), fileSide(home)];
+      const sides = [memorySide(), relayFileSide(home), fileSide(home)];
       for (const appendfsync of ['always', 'everysec'] as const) {
         const redis = await BenchRedis.start(appendfsync);
         if (redis) {
@@ -48,7 +47,7 @@ export const journals: Bench = {
         ...acks,
       ]);
       printTable(`blocks of ${PER_BLOCK} events appended per second, ${ROOMS} at once, until they are stable`, [
-        ['', 'gametape', 'bare', ''],
+        ['', 'gametape', 'bare', '', 'CPU us a block', 'bare', ''],
         ...rates,
       ]);
     } finally {
@@ -61,27 +60,46 @@ export const journals: Bench = {
 interface Side {
   readonly name: string;
   open(): Promise<Journal>;
-  /** The least that can be done for the same: appends batches of a block for each room. */
-  readonly bare?: { readonly name: string; run(batches: number, block: Uint8Array): Promise<void> };
+  readonly bare?: { readonly name: string; open(): Promise<Bare> };
+}
+
+/** The least that can be done for the same: appends batches of a block for each room. */
+interface Bare {
+  run(batches: number, block: Uint8Array): Promise<void>;
+  close(): Promise<void>;
 }
 
 function memorySide(): Side {
   return { name: 'memory', open: async () => new MemoryJournal(NODE_COMPRESSION) };
 }
 
+/** As a relay opens it: a sync every 20 ms at the most. */
+function relayFileSide(home: string): Side {
+  const directory = join(home, 'relay');
+  return {
+    name: 'file, as in a relay',
+    open: async () => {
+      await mkdir(directory);
+      return await FileJournal.open(directory, { compression: NODE_COMPRESSION, onDamage: () => {} });
+    },
+  };
+}
+
 function fileSide(home: string): Side {
   return {
-    name: 'file',
+    name: 'file, sync after sync',
     open: () => FileJournal.open(home, { compression: NODE_COMPRESSION, onDamage: () => {}, syncIntervalMs: 0 }),
     bare: {
       name: 'write and fdatasync',
-      run: async (batches, block) => {
+      open: async () => {
         const file = await open(join(home, 'bare'), 'w');
-        for (let i = 0; i < batches; i++) {
-          await file.writev(Array.from({ length: ROOMS }, () => block));
-          await file.datasync();
-        }
-        await file.close();
+        const run = async (batches: number, block: Uint8Array) => {
+          for (let i = 0; i < batches; i++) {
+            await file.writev(Array.from({ length: ROOMS }, () => block));
+            await file.datasync();
+          }
+        };
+        return { run, close: () => file.close() };
       },
     },
   };
@@ -90,26 +108,21 @@ function fileSide(home: string): Side {
 function redisSide(redis: BenchRedis, appendfsync: string, home: string): Side {
   return {
     name: `redis ${appendfsync}`,
-    open: () =>
-      RedisJournal.open({
-        url: redis.url,
-        compression: NODE_COMPRESSION,
-        log: SILENT,
-        onDamage: () => {},
-        onLost: () => {},
-        relayId: 'bench',
-        spoolDirectory: join(home, 'spool'),
-      }),
+    open: () => redis.journal(home),
     bare: {
       name: 'pipeline of XADD',
-      run: async (batches, block) => {
+      open: async () => {
         const client = new Redis(redis.port, '127.0.0.1', { protocol: 2 });
-        for (let i = 0; i < batches; i++) {
-          const pipeline = client.pipeline();
-          for (let room = 0; room < ROOMS; room++) pipeline.xadd(`bare-${room}`, '*', 'b', Buffer.from(block));
-          await pipeline.exec();
-        }
-        client.disconnect();
+        await client.ping();
+        const run = async (batches: number, block: Uint8Array) => {
+          const payload = Buffer.from(block);
+          for (let i = 0; i < batches; i++) {
+            const pipeline = client.pipeline();
+            for (let room = 0; room < ROOMS; room++) pipeline.xadd(`bare-${room}`, '*', 'b', payload);
+            await pipeline.exec();
+          }
+        };
+        return { run, close: async () => client.disconnect() };
       },
     },
   };
@@ -143,16 +156,32 @@ async function compare(side: Side, bare: NonNullable<Side['bare']>): Promise<str
   const journal = await side.open();
   const writers = await openRooms(journal);
   const block = writers[0]?.make() as Uint8Array;
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
+  const peer = await bare.open();
+  const ours: Cost[] = [];
+  const theirs: Cost[] = [];
+  // The first round is not counted: it compiles what both need.
+  for (let round = 0; round <= ROUNDS; round++) {
     for (const writer of writers) writer.prepare(BATCHES);
-    ours.push(await rate(() => appendAll(journal, writers, side.name)));
-    theirs.push(await rate(() => bare.run(BATCHES, block)));
+    const costs = [
+      await costOf(() => appendAll(journal, writers, side.name)),
+      await costOf(() => peer.run(BATCHES, block)),
+    ] as const;
+    if (round === 0) continue;
+    ours.push(costs[0]);
+    theirs.push(costs[1]);
   }
+  await peer.close();
   await finish(journal, writers);
-  const [own, peer] = [median(ours), median(theirs)];
-  return [`${side.name}, ${bare.name}`, number(own), number(peer), ratio(own, peer)];
+  const [rate, peerRate] = [ours, theirs].map((costs) => median(costs.map(({ perSecond }) => perSecond)));
+  const [cpu, peerCpu] = [ours, theirs].map((costs) => median(costs.map(({ cpuUs }) => cpuUs)));
+  const rates = [number(rate ?? 0), number(peerRate ?? 0), ratio(rate ?? 0, peerRate ?? 0)];
+  return [
+    `${side.name}, ${bare.name}`,
+    ...rates,
+    number(cpu ?? 0),
+    number(peerCpu ?? 0),
+    ratio(cpu ?? 0, peerCpu ?? 0),
+  ];
 }
 
 /** The next batch goes when the one before is as safe as the bare loop's: everysec's own wait is no part of a rate. */
@@ -163,10 +192,20 @@ async function appendAll(journal: Journal, writers: readonly Writer[], name: str
   }
 }
 
-async function rate(work: () => Promise<void>): Promise<number> {
+interface Cost {
+  readonly perSecond: number;
+  /** Of this process and its threads, a block: what Redis takes is the same on both sides. */
+  readonly cpuUs: number;
+}
+
+async function costOf(work: () => Promise<void>): Promise<Cost> {
+  const blocks = BATCHES * ROOMS;
+  const cpuBefore = process.cpuUsage();
   const startedAt = performance.now();
   await work();
-  return (BATCHES * ROOMS * 1_000) / (performance.now() - startedAt);
+  const tookMs = performance.now() - startedAt;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { perSecond: (blocks * 1_000) / tookMs, cpuUs: (user + system) / blocks };
 }
 
 async function openRooms(journal: Journal): Promise<Writer[]> {

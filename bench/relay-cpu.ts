@@ -39,7 +39,8 @@ async function measure(side: Side, { rooms, seconds, profile }: BenchOptions): P
   try {
     const rates = { rooms, playersPerRoom: PLAYERS_PER_ROOM, eventsPerSecond: EVENTS_PER_SECOND };
     const times = { warmUpSeconds: WARM_UP_SECONDS, seconds };
-    const result = await runLoad({ side, wsUrl: server.wsUrl, serverPid: server.pid, ...rates, ...times }, CORES.load);
+    const order = { side, wsUrl: server.wsUrl, serverPid: server.pid, ...rates, ...times };
+    const result = await runLoad<LoadOrder, LoadResult>('load', order, CORES.load);
     const recorded = side === 'ours' ? `, ${await recordedOf(server, result)}` : '';
     printLine(
       `  ${side}: ${number(microsecondsOf(result))} us an event, ${number(result.delivered)} of ${number(result.expected)} delivered${recorded}`,

@@ -7,6 +7,7 @@ import { openSeek } from './open-seek.ts';
 import { readWrite } from './read-write.ts';
 import { recovery } from './recovery.ts';
 import { relayCpu } from './relay-cpu.ts';
+import { spectators } from './spectators.ts';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { machineLine } from './support/machine.ts';
 import { number, printLine } from './support/print.ts';
@@ -21,6 +22,7 @@ const BENCHES: readonly Bench[] = [
   browserSize,
   wire,
   relayCpu,
+  spectators,
   journals,
 ];
 

@@ -39,8 +39,8 @@ export const MUTATIONS = {
   // W3: an ack before the write.
   'accept-first': {
     file: 'server/dist/journal/log-writer.js',
-    find: 'this.#unstable.push(batch);\n        try {',
-    replace: 'this.#unstable.push(batch);\n        batch.accept();\n        try {',
+    find: 'await writer.write(batch.blocks);\n            batch.accept();',
+    replace: 'batch.accept();\n            await writer.write(batch.blocks);',
   },
   // J1: stable without a sync.
   'no-sync': {
@@ -83,6 +83,12 @@ export const MUTATIONS = {
     file: 'server/dist/room/room-recovery.js',
     find: 'return producer.isCut;',
     replace: 'return false;',
+  },
+  // J4: the last block of the log is left out when a room is recovered.
+  'forget-last': {
+    file: 'server/dist/journal/file-journal.js',
+    find: 'yield* this.#appendedBlocks(places);',
+    replace: 'yield* this.#appendedBlocks(places.slice(0, -1));',
   },
   // J5: the last sealed block is believed to be on the disk when a process is gone.
   'trust-page-cache': {

@@ -4,25 +4,27 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { NODE_COMPRESSION, RedisJournal } from '@gametape/server';
 
 const START_MS = 10_000;
+const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 
-/** A redis-server of the bench's own: a free port, an empty directory, gone when it is closed. */
+/** A redis-server of the bench's own: a free port, a directory, gone when it is closed. */
 export class BenchRedis {
   readonly port: number;
   readonly #child: ChildProcess;
-  readonly #directory: string;
+  readonly #directory: string | undefined;
 
-  private constructor(port: number, child: ChildProcess, directory: string) {
+  private constructor(port: number, child: ChildProcess, directory: string | undefined) {
     this.port = port;
     this.#child = child;
     this.#directory = directory;
   }
 
-  /** Undefined where redis-server is not installed. */
-  static async start(appendfsync: 'always' | 'everysec'): Promise<BenchRedis | undefined> {
+  /** Undefined where redis-server is not installed. A directory that is given, with what is in it, stays. */
+  static async start(appendfsync: 'always' | 'everysec', given?: string): Promise<BenchRedis | undefined> {
     const port = await freePort();
-    const directory = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
+    const directory = given ?? (await mkdtemp(join(tmpdir(), 'gametape-bench-')));
     const settings = {
       port: String(port),
       bind: '127.0.0.1',
@@ -33,7 +35,7 @@ export class BenchRedis {
     };
     const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
     const child = spawn('redis-server', args, { stdio: 'ignore' });
-    const redis = new BenchRedis(port, child, directory);
+    const redis = new BenchRedis(port, child, given === undefined ? directory : undefined);
     const isThere = await Promise.race([once(child, 'spawn').then(() => true), once(child, 'error').then(() => false)]);
     if (!isThere) {
       await rm(directory, { recursive: true, force: true });
@@ -47,33 +49,49 @@ export class BenchRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  /** The journal of a relay in it. */
+  journal(home: string): Promise<RedisJournal> {
+    return RedisJournal.open({
+      url: this.url,
+      compression: NODE_COMPRESSION,
+      log: SILENT,
+      onDamage: () => {},
+      onLost: () => {},
+      relayId: 'bench',
+      spoolDirectory: join(home, 'spool'),
+    });
+  }
+
   async close(): Promise<void> {
     const exited = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
     await exited;
-    await rm(this.#directory, { recursive: true, force: true });
+    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
   }
 
   async #answers(): Promise<void> {
     const deadline = performance.now() + START_MS;
-    while (!(await isListening(this.port))) {
+    while (!(await answers(this.port))) {
       if (performance.now() > deadline) throw new Error(`redis-server does not answer at port ${this.port}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 }
 
-async function isListening(port: number): Promise<boolean> {
+/** It has read its file, and takes commands. */
+async function answers(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
-  const isOpen = await Promise.race([
-    once(socket, 'connect').then(
-      () => true,
-      () => false,
+  socket.on('error', () => undefined);
+  socket.write('PING\r\n');
+  const reply = await Promise.race([
+    once(socket, 'data').then(
+      ([data]) => String(data),
+      () => '',
     ),
-    once(socket, 'error').then(() => false),
+    once(socket, 'close').then(() => ''),
   ]);
   socket.destroy();
-  return isOpen;
+  return reply.startsWith('+PONG');
 }
 
 async function freePort(): Promise<number> {

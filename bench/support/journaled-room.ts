@@ -1,6 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { FileJournal, NODE_COMPRESSION } from '@gametape/server';
+import { type Journal, NODE_COMPRESSION } from '@gametape/server';
 import {
   type CheckpointPlace,
   LMSP_PROFILE,
@@ -13,8 +11,6 @@ import type { Timeline } from './offline-room.ts';
 import { RoomJournal } from './private-parts.ts';
 
 const EPOCH = 1;
-/** What such a room writes in ten seconds, after which a segment ends: here, only the room's time passes so fast. */
-const SEGMENT_BYTES = 16 * 1024;
 /** As many entries as 8 typists make in a flush interval, at the most. */
 const FLUSH_ENTRIES = 8;
 
@@ -23,28 +19,18 @@ export interface JournaledRoom {
   readonly events: number;
   /** Canonical hashes of the states, by player. */
   readonly hashes: ReadonlyMap<string, number>;
-  readonly unfinishedBytes: number;
-  readonly logBytes: number;
 }
 
 /**
- * The journal of a room as a relay leaves it that is killed when the last entry was accepted: what a room writes, by the
- * times that the entries tell.
+ * Leaves the journal of a room as a relay does that is killed when the last entry was accepted: what a room writes, by the
+ * times that the entries tell. Closes it.
  */
 export async function journalRoom(
-  dataDir: string,
+  journal: Journal,
   room: string,
   { entries, checkpoints }: Timeline,
   producers: readonly ProducerRecord[],
 ): Promise<JournaledRoom> {
-  const onDamage = ({ reason }: { reason: string }) => {
-    throw new Error(reason);
-  };
-  const journal = await FileJournal.open(dataDir, {
-    compression: NODE_COMPRESSION,
-    segmentBytes: SEGMENT_BYTES,
-    onDamage,
-  });
   const lastTime = entries.at(-1)?.time ?? 0;
   const createdMs = Date.now() - lastTime / 1_000;
   const recordingId = makeRecordingId(createdMs, new Uint8Array(10).fill(3));
@@ -75,8 +61,11 @@ export async function journalRoom(
     const rest = { pauses: [], paused: undefined, producers: standings };
     return { contexts, room: { headSeq, time, events, gaps: 0, epochEnds, checkpoints: kept, ...rest } };
   };
+  await journal.claim(room);
+  journal.begin(room, recordingId);
   const options = { journal, meta, epoch: EPOCH, headSeq: 0, compression: NODE_COMPRESSION, opening };
-  const output = new RoomJournal({ ...options, lastSealed: undefined, sealing: undefined });
+  const patience = { backlog: { bytes: 0, isFull: false }, onTrouble: fail };
+  const output = new RoomJournal({ ...options, ...patience, lastSealed: undefined, sealing: undefined });
   for (const context of contexts) output.addProducer(context);
   let accepted: Promise<void> = Promise.resolve();
   for (const [place, entry] of entries.entries()) {
@@ -98,11 +87,9 @@ export async function journalRoom(
   await accepted;
   const hashes = new Map(contexts.map(({ player, state }) => [player, state.hash(NODE_COMPRESSION.crc32)]));
   await journal.close();
-  const directory = join(dataDir, 'journal');
-  const sizes = { lmsp: 0, log: 0 };
-  for (const name of await readdir(directory)) {
-    const { size } = await stat(join(directory, name));
-    sizes[name.endsWith('.log') ? 'log' : 'lmsp'] += size;
-  }
-  return { room, events, hashes, unfinishedBytes: sizes.lmsp, logBytes: sizes.log };
+  return { room, events, hashes };
+}
+
+function fail(error: Error): never {
+  throw error;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,6 +21,8 @@ export interface ServerOptions {
   readonly core?: number;
   /** Options of Node itself. */
   readonly nodeOptions?: readonly string[];
+  /** The relay starts with a copy of that data directory. */
+  readonly copyOf?: string;
 }
 
 /** A server in a process of its own. */
@@ -36,6 +38,7 @@ export interface ServerProcess {
 /** `gametape serve` with the file journal, as anybody would run it. */
 export async function startRelayProcess(options: ServerOptions = {}): Promise<ServerProcess> {
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-bench-'));
+  if (options.copyOf !== undefined) await cp(options.copyOf, dataDir, { recursive: true });
   const removeData = () => rm(dataDir, { recursive: true, force: true });
   try {
     const server = await start([GAMETAPE, 'serve', '--port', '0', '--data', dataDir, '--json'], options);

@@ -5,6 +5,7 @@ import type {
   PlayerSummary,
   ProfileName,
   SessionSummary,
+  SpectatorCount,
   State,
   TextChange,
 } from '@gametape/shared';
@@ -87,6 +88,8 @@ export interface SessionEvents {
   player_message: LiveEvent;
   rewind: LiveEvent;
   status: SessionStatus;
+  /** Somebody has begun or ceased to watch: at most once a second. */
+  spectators: SpectatorCount;
   /** Something went wrong that the session survives, or the reason why it closed. */
   error: Error;
 }
@@ -102,6 +105,8 @@ export interface Session {
   /** The other players of the room, and their states as far as they have been shown. */
   readonly players: ReadonlyMap<string, PlayerView>;
   readonly states: ReadonlyMap<string, State>;
+  /** How many watch, and the ids of the first hundred of them. */
+  readonly spectators: SpectatorCount;
 
   /**
    * Records an event, stamped now (T1), with the state after it if that changed.

@@ -24,6 +24,8 @@ import type { Platform, Socket } from './platform/platform.ts';
 const STABLE_UPTIME_MS = 5_000;
 /** One that was at least welcomed waits no longer than at this attempt: a relay that starts anew may be back already. */
 const ATTEMPT_AFTER_WELCOME = 2;
+/** A relay that has said that it stops is looked for at least so often, for so long: its next life is on its way (J7). */
+const AFTER_DRAINING = { longestMs: 1_000, forMs: 60_000 };
 const DEFAULT_SILENCE_MS = 15_000;
 /** Bytes the socket may hold back before nothing more is given to it. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
@@ -63,6 +65,8 @@ export class Connection {
   #attempt = 0;
   #silenceMs = DEFAULT_SILENCE_MS;
   #liveSince = 0;
+  /** Until then the backoff stays short, in microseconds of the platform's clock. */
+  #hurriesUntil = Number.NEGATIVE_INFINITY;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
 
@@ -191,13 +195,16 @@ export class Connection {
       this.#finish(new GametapeError('UNREACHABLE', `${this.#url}: ${why} (close code ${code})`));
       return;
     }
-    const uptimeMs = (this.#platform.now() - this.#liveSince) / 1_000;
+    const now = this.#platform.now();
+    const uptimeMs = (now - this.#liveSince) / 1_000;
+    if (code === CloseCode.DRAINING) this.#hurriesUntil = now + AFTER_DRAINING.forMs * 1_000;
     if (this.#status === 'live')
       this.#attempt = uptimeMs > STABLE_UPTIME_MS ? 0 : Math.min(this.#attempt, ATTEMPT_AFTER_WELCOME);
     this.#setStatus('reconnecting');
     const soon = action === 'resume now' && this.#attempt === 0;
     const random = (this.#platform.randomBytes(1)[0] as number) / 256;
-    this.#retry = setTimeout(() => this.open(), soon ? 0 : backoffMs(this.#attempt, random));
+    const longestMs = now < this.#hurriesUntil ? AFTER_DRAINING.longestMs : undefined;
+    this.#retry = setTimeout(() => this.open(), soon ? 0 : backoffMs(this.#attempt, random, longestMs));
     this.#attempt++;
   }
 

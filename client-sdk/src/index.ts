@@ -1,4 +1,11 @@
-export { EventType, GametapeError, isGametapeError, type SessionSummary, type State } from '@gametape/shared';
+export {
+  EventType,
+  GametapeError,
+  isGametapeError,
+  type SessionSummary,
+  type SpectatorCount,
+  type State,
+} from '@gametape/shared';
 export type * from './api.ts';
 export { HttpSource, type HttpSourceOptions } from './platform/http-source.ts';
 export type { TapeSource } from './platform/platform.ts';

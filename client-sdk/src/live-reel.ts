@@ -4,7 +4,7 @@ import { LiveCursor, type LiveSource } from './live-cursor.ts';
 import type { LiveEdge } from './live-edge.ts';
 import { HttpSource } from './platform/http-source.ts';
 import type { Reel, ReelCursor, ReelEdge } from './reel.ts';
-import { RoomOver, RoomPast } from './room-past.ts';
+import { RoomOver, RoomPast, type RoomPastOptions } from './room-past.ts';
 import { RoomStates } from './room-states.ts';
 import { openTape, type RecordingTape } from './tape.ts';
 
@@ -14,13 +14,8 @@ const FINISHING_TRIES = 60;
 /** A relay that starts anew, or a tail that is gone. */
 const TRIES = 5;
 
-export interface LiveReelOptions {
+export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression'> {
   readonly edge: LiveEdge;
-  /** Address of the relay, for HTTP. */
-  readonly baseUrl: string;
-  readonly room: string;
-  readonly recordingId: string;
-  readonly token: string | undefined;
   readonly compression: () => Promise<Compression>;
 }
 

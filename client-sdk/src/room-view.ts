@@ -40,6 +40,8 @@ export class RoomView {
   #clock = new PlayClock();
   #profile: Profile | undefined;
   #epoch = 0;
+  /** Of the last welcome. */
+  #welcomeEpoch = 0;
   #seq = 0;
   #time = 0;
   /** From the peer's own clock to room time, in microseconds; later than the truth by what a message takes. */
@@ -78,12 +80,15 @@ export class RoomView {
    * peer's own clock, in microseconds.
    */
   welcome(welcome: Welcome, now: number): void {
+    const isResumed = welcome.resumption === 'resumed';
     this.#profile = profileNamed(welcome.profile);
-    this.#epoch = welcome.epoch;
+    this.#welcomeEpoch = welcome.epoch;
+    // A connection that is lost before the snapshot has left no view to go on with (W5).
+    this.#epoch = isResumed ? welcome.epoch : 0;
     this.#offset = welcome.roomTime - now;
     this.#players.clear();
     for (const player of welcome.players) this.#players.set(player.id, player);
-    if (welcome.resumption === 'resumed') return;
+    if (isResumed) return;
     this.#contexts.clear();
     this.#current.clear();
     this.#clock = new PlayClock(welcome.pauses, welcome.paused);
@@ -105,6 +110,7 @@ export class RoomView {
         else this.#remember(context);
       }
     }
+    this.#epoch = this.#welcomeEpoch;
     return ownContext;
   }
 

@@ -10,6 +10,7 @@ import {
   type Profile,
   profileNamed,
   type SessionSummary,
+  type SpectatorCount,
   type State,
   type TextChange,
   type Welcome,
@@ -55,6 +56,7 @@ class LiveSession implements Session {
   readonly #startedAt: number;
   readonly #helloState: Uint8Array;
   #recordingId = '';
+  #spectators: SpectatorCount = { count: 0, ids: [] };
   #durability = '';
   /** Index of its producer in the room, and seq of the last rewind of it that the welcome knew of. */
   #index = -1;
@@ -119,6 +121,10 @@ class LiveSession implements Session {
 
   get states(): ReadonlyMap<string, State> {
     return this.#view.states;
+  }
+
+  get spectators(): SpectatorCount {
+    return this.#spectators;
   }
 
   get status(): SessionStatus {
@@ -245,6 +251,7 @@ class LiveSession implements Session {
     this.#recordingId = welcome.recordingId;
     this.#durability = welcome.durability;
     this.#index = welcome.producer;
+    this.#showSpectators(welcome.spectators);
     this.#rewound = welcome.rewound ?? 0;
     this.#view.welcome(welcome, this.#clock());
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
@@ -302,6 +309,9 @@ class LiveSession implements Session {
         else if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
         return;
       }
+      case 'spectators':
+        this.#showSpectators(message);
+        return;
       case 'ending':
         this.#isEnding = true;
         this.#saysFinal = true;
@@ -313,6 +323,12 @@ class LiveSession implements Session {
         this.#waiters.end(message.summary);
         this.#connection.close();
     }
+  }
+
+  #showSpectators({ count, ids }: SpectatorCount): void {
+    const isNews = count !== this.#spectators.count || ids.join() !== this.#spectators.ids.join();
+    this.#spectators = { count, ids };
+    if (isNews) this.#emitter.emit('spectators', this.#spectators);
   }
 
   /** What the relay made of this player: it is taken over before anybody hears of it (T8). */

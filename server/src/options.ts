@@ -7,7 +7,7 @@ export interface RelayOptions {
   readonly host: string;
   /** Directory of journal and recordings. Undefined keeps the journal in memory and the recordings in a temporary directory: nothing survives the relay. @default undefined */
   readonly dataDir: string | undefined;
-  /** URL of a Redis that has the journal, which several relays may share: `redis://`, `rediss://`, `redis+sentinel://`. Recordings still go to `dataDir`. @default undefined */
+  /** URL of a Redis that has the journal, which several relays may share: `redis://`, `redis+sentinel://`, `redis+cluster://`, with `rediss` for TLS. Recordings still go to `dataDir`. @default undefined */
   readonly redis: string | undefined;
   /** Records into a Redis although its settings may lose what it has acknowledged. @default false */
   readonly redisAcceptLoss: boolean;

@@ -7,13 +7,14 @@ import { join } from 'node:path';
 import { GametapeError } from '@gametape/shared';
 import { viewerDirectory } from '@gametape/viewer';
 import { builtViewer } from './http/built-viewer.ts';
+import { keepDescriptors } from './http/descriptors.ts';
 import { httpApi } from './http/http-api.ts';
 import { httpServer } from './http/http-server.ts';
 import type { JournalDamage } from './journal/damage.ts';
 import { FileJournal } from './journal/file-journal.ts';
 import type { Journal } from './journal/journal.ts';
 import { MemoryJournal } from './journal/memory-journal.ts';
-import { RedisJournal } from './journal/redis-journal.ts';
+import { RedisJournal, type RedisJournalOptions } from './journal/redis-journal.ts';
 import { relayIdOf } from './journal/relay-id.ts';
 import { type Logger, SILENT } from './log.ts';
 import { NODE_COMPRESSION } from './node-compression.ts';
@@ -39,11 +40,12 @@ export interface Relay {
 }
 
 /**
- * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes.
+ * Starts a relay, with every room that an earlier one left unfinished. The one place that names concrete classes. When `stopped`
+ * is aborted meanwhile, it stops again without having listened, and rooms that are not back yet are left to the next one (J7).
  *
- * @throws GametapeError `UNREACHABLE` when the port cannot be had, `NOT_FOUND` when the viewer is not built; TypeError for an option that does not exist
+ * @throws GametapeError `UNREACHABLE` when the port cannot be had, `NOT_FOUND` when the viewer is not built; TypeError for an option that does not exist; the reason of `stopped`
  */
-export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<Relay> {
+export async function startRelay(partial: Partial<RelayOptions> = {}, stopped?: AbortSignal): Promise<Relay> {
   const options = completeOptions(partial);
   const log = options.log ?? SILENT;
   // Before anything is opened that would have to be closed again.
@@ -52,7 +54,11 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
   const dataDir = options.dataDir ?? (temporary as string);
   const store = await RecordingStore.open(dataDir);
   const embargo = new Embargo(store);
-  const journal = await openJournal(options, dataDir, log, (room, error) => directory.lose(room, error));
+  let sessions: SessionSet | undefined;
+  const journal = await openJournal(options, dataDir, log, {
+    onLost: (room, error) => directory.lose(room, error),
+    onDurability: (durability) => sessions?.welcomeAgain(`stable is ${durability} from now on`),
+  });
   const directory: RoomDirectory = new RoomDirectory({
     options,
     journal,
@@ -64,8 +70,12 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     finished: (recordingId) => finishedSummary(store, recordingId),
     origin: (from) => checkpointOrigin(store, from),
   });
+  if (stopped?.aborted) directory.drain();
+  stopped?.addEventListener('abort', () => directory.drain(), { once: true });
   await directory.recover();
-  if (options.from !== undefined) await directory.prepare({ from: options.from });
+  const { from } = options;
+  // A session that started there and is back goes on: the relay was killed and started again with the same options.
+  if (from !== undefined && !directory.hasStartedFrom(from)) await directory.prepare({ from });
   // Rooms of relays that are gone are finished by those that are left, although no player asks for them.
   const takingOver = options.redis === undefined ? undefined : setInterval(() => directory.recover(), options.leaseMs);
   const transport = new WsTransport();
@@ -75,14 +85,12 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     embargo,
     viewerDirectory: viewer,
   });
-  const sessions = new SessionSet(
-    options,
-    (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }),
-  );
-  transport.attach(server, (peer) => sessions.open(peer));
+  const all = new SessionSet(options, (peer, onClosed) => new Session(peer, { directory, options, log, onClosed }));
+  sessions = all;
+  transport.attach(server, (peer) => all.open(peer));
   const close = async () => {
     clearInterval(takingOver);
-    sessions.close();
+    all.close();
     await directory.close();
     await transport.close();
     server.closeAllConnections();
@@ -92,7 +100,9 @@ export async function startRelay(partial: Partial<RelayOptions> = {}): Promise<R
     log.info({}, 'stopped');
   };
   try {
+    stopped?.throwIfAborted();
     const address = await listen(server, options);
+    keepDescriptors(server, log);
     log.info({ ...address, durability: journal.durability }, 'listening');
     return { url: `http://${address.host}`, wsUrl: `ws://${address.host}`, close };
   } catch (error) {
@@ -117,7 +127,7 @@ async function openJournal(
   { dataDir: given, redis, redisAcceptLoss, leaseMs, syncIntervalMs }: RelayOptions,
   dataDir: string,
   log: Logger,
-  onLost: (room: string, error: GametapeError) => void,
+  hooks: Pick<RedisJournalOptions, 'onLost' | 'onDurability'>,
 ): Promise<Journal> {
   const onDamage = (damage: JournalDamage) => log.error({ ...damage }, 'journal damaged');
   const common = { compression: NODE_COMPRESSION, onDamage };
@@ -130,7 +140,7 @@ async function openJournal(
       acceptsLoss: redisAcceptLoss,
       leaseMs,
       log,
-      onLost,
+      ...hooks,
     });
   }
   if (given === undefined) return new MemoryJournal(NODE_COMPRESSION);

@@ -28,7 +28,8 @@ export const ERROR_HINTS = {
   UNREACHABLE: 'Check the address, and that the relay is running.',
   TIMED_OUT: 'Try again; if it stays, look at the log of the relay.',
   EVENTS_LOST: 'The connection was away for too long; the recording states the gap.',
-  JOURNAL_FAILED: 'Look at the disk of the relay: what was not stored is not acknowledged.',
+  JOURNAL_FAILED:
+    'Look at the disk of the relay: what was not stored is not acknowledged. Once it can write again, it goes on.',
   FILE_EXISTS: 'Choose another name, or pass --overwrite.',
   FORMAT_UNKNOWN: 'Use one of .lmsp, .lmsp.gz, .json or .ndjson; .csv and .parquet are written, never read.',
 } as const;

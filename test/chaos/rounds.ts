@@ -1,138 +1,87 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, type Session } from '@gametape/client-sdk';
-import type { Hello } from '@gametape/shared';
 import { RawClient } from '../support/raw-client.ts';
-import { type Recording, RelayProcess, readRecording } from '../support/relay.ts';
+import { type ProcessOptions, RelayProcess } from '../support/relay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
-import { waitFor, within } from '../support/wait-for.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { VanishedPlayer } from './room-check.ts';
+import { RETURN_LIMIT_MS, type TypingCounts, TypingRooms } from './typing-rooms.ts';
 
-const ROOMS = 2;
-const PLAYERS = 3;
 /** A relay lives this long under load before it is killed, at most. */
 const LONGEST_LIFE_MS = 700;
-/** What the SDK's backoff may come to. */
-const RETURN_LIMIT_MS = 20_000;
+/** So many of the kills wait until everybody is back from the one before; the others come into the middle of the return. */
+const PATIENT = 0.25;
 
 export interface ChaosOptions {
   readonly rounds: number;
   readonly seed: number;
   /** More options of the relay. */
   readonly args?: readonly string[];
+  readonly node?: ProcessOptions;
   readonly say?: (line: string) => void;
 }
 
-/** What a room's players say they did, and what its recording says. */
-export interface RoomOutcome {
-  readonly room: string;
-  readonly players: readonly { readonly id: string; readonly log: readonly number[]; readonly state: unknown }[];
-  /** What was accepted of a player that never came back; only one room has such a player. */
-  readonly lost: { readonly id: string; readonly accepted: readonly string[] } | undefined;
-  readonly complete: boolean;
-  readonly recording: Recording;
+export interface ChaosOutcome {
+  readonly problems: readonly string[];
+  readonly figures: TypingCounts & { readonly rounds: number; readonly kills: number; readonly seconds: number };
 }
 
 /**
- * Kills the real relay at seeded random moments while players of two rooms type as fast as they can, starts it again, lets
- * everybody come back by themselves, and ends the rooms.
+ * Kills the real relay at seeded random moments while the players of all rooms type, starts it again, lets everybody come back
+ * by themselves, ends the rooms, and compares the recordings with what each player knows.
  */
-export async function runRounds({ rounds, seed, args = [], say = () => {} }: ChaosOptions): Promise<RoomOutcome[]> {
+export async function runRounds({ rounds, seed, args, node, say = () => {} }: ChaosOptions): Promise<ChaosOutcome> {
+  const startedAt = performance.now();
   const random = seededRandom(seed);
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-chaos-'));
-  const relay = await RelayProcess.start(dataDir, args);
-  const typists: Typist[] = [];
+  const relay = await RelayProcess.start(dataDir, args, node);
+  let typing: TypingRooms | undefined;
   try {
-    const haunted = roomNames().at(-1) as string;
-    const lost = await acceptAndVanish(relay, haunted);
-    for (const room of roomNames()) {
-      for (let i = 0; i < PLAYERS; i++) typists.push(await Typist.start(relay.wsUrl, room, `p${i}`));
-    }
+    const haunted = { room: 'room-0', player: await acceptAndVanish(relay.wsUrl, 'room-0') };
+    const players = await TypingRooms.start(relay.wsUrl);
+    typing = players;
     for (let round = 1; round <= rounds; round++) {
       const lifeMs = Math.round(random() * LONGEST_LIFE_MS);
-      const diesAt = performance.now() + lifeMs;
-      await waitFor('the moment of death', () => performance.now() >= diesAt, LONGEST_LIFE_MS + 1_000);
+      const isPatient = random() < PATIENT || round === rounds;
+      const wanted = isPatient ? players.typists.length : Math.floor(random() * players.typists.length);
+      await pass(lifeMs);
       await relay.kill();
+      const killedAt = performance.now();
       await relay.start();
-      await waitFor('everybody to be back', () => typists.every(({ isBack }) => isBack), RETURN_LIMIT_MS);
-      const recorded = typists.reduce((sum, { log }) => sum + log.length, 0);
-      say(`round ${round} of ${rounds}: killed after ${lifeMs} ms, ${recorded} events so far`);
+      await waitFor(`${wanted} players to be back`, () => players.back >= wanted, RETURN_LIMIT_MS);
+      const awayMs = Math.round(performance.now() - killedAt);
+      say(
+        `round ${round} of ${rounds}: killed after ${lifeMs} ms, ${wanted} back after ${awayMs} ms, ${players.typed} events, ${players.broken} accepted ones gone so far`,
+      );
     }
-    for (const typist of typists) typist.stop();
-    return await Promise.all(
-      roomNames().map(async (room): Promise<RoomOutcome> => {
-        const players = typists.filter((typist) => typist.session.room === room);
-        const [first] = players as [Typist, ...Typist[]];
-        const summary = await within(`${room} to end`, first.session.end(), RETURN_LIMIT_MS);
-        return {
-          room,
-          players: players.map(({ session, log }) => ({ id: session.player, log, state: session.state })),
-          lost: room === haunted ? lost : undefined,
-          complete: summary.complete,
-          recording: await readRecording(await readFile(relay.recordingPath(summary.recordingId))),
-        };
-      }),
-    );
+    const { problems, counts } = await players.endAndCheck(relay, haunted);
+    const seconds = Math.round((performance.now() - startedAt) / 1_000);
+    return { problems, figures: { rounds, kills: rounds, ...counts, seconds } };
   } catch (error) {
-    throw new Error(`seed ${seed}: ${(error as Error).message}\nrelay: ${relay.log.slice(-3_000)}`, { cause: error });
+    const message = `seed ${seed}: ${(error as Error).message}\nrelay: ${relay.log.slice(-3_000)}`;
+    // A long run says at once that it is over.
+    say(message);
+    throw new Error(message, { cause: error });
   } finally {
-    for (const typist of typists) typist.stop();
+    typing?.stop();
     await relay.kill();
     await rm(dataDir, { recursive: true, force: true });
   }
 }
 
-/** A player that types as fast as its turn comes, and keeps a log of its own. */
-class Typist {
-  readonly session: Session;
-  readonly log: number[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #text = '';
-  #backAt = 0;
-
-  private constructor(session: Session) {
-    this.session = session;
-  }
-
-  static async start(url: string, room: string, player: string): Promise<Typist> {
-    const state = { text: '', n: 0 };
-    const typist = new Typist(await connect({ url, room, player, profile: 'json', state, flushMs: 2 }));
-    typist.#type();
-    return typist;
-  }
-
-  /** Something that was recorded on this connection is accepted. */
-  get isBack(): boolean {
-    const { connection, accepted, recorded } = this.session.status;
-    if (connection !== 'live') this.#backAt = recorded + 1;
-    return connection === 'live' && accepted >= this.#backAt;
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
-
-  #type(): void {
-    const n = this.log.length + 1;
-    const char = String.fromCharCode(97 + (n % 26));
-    this.#text = this.#text.length < 500 ? this.#text + char : char;
-    this.session.record({ type: 'keystroke', data: { char, modifiers: [], n } }, { text: this.#text, n });
-    this.log.push(n);
-    this.#timer = setTimeout(() => this.#type(), 1);
-  }
+/** The load goes on for so long. */
+export async function pass(ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  await waitFor('the moment of a fault', () => performance.now() >= until, ms + 1_000);
 }
 
 /** A player of which nothing is ever heard again once its events are accepted. */
-async function acceptAndVanish(relay: RelayProcess, room: string): Promise<NonNullable<RoomOutcome['lost']>> {
-  const hello: Partial<Hello> = { room, player: 'lost' };
-  const client = await RawClient.join(relay.wsUrl, hello);
-  const accepted = Array.from({ length: 50 }, (_, i) => `last words ${i}`);
-  client.events(1, accepted);
-  await client.accepted(accepted.length);
+async function acceptAndVanish(url: string, room: string): Promise<VanishedPlayer> {
+  const client = await RawClient.join(url, { room, player: 'vanished' });
+  const said = Array.from({ length: 50 }, (_, i) => `last words ${i}`);
+  client.events(1, said);
+  await client.accepted(said.length);
   await client.vanish();
-  return { id: 'lost', accepted };
-}
-
-function roomNames(): string[] {
-  return Array.from({ length: ROOMS }, (_, index) => `room-${index}`);
+  return { id: 'vanished', said };
 }

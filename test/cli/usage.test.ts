@@ -3,7 +3,7 @@ import { gametape } from './gametape.ts';
 
 const VERBS = [
   ...['dev', 'serve', 'rooms', 'bots', 'info', 'verify', 'cat', 'state', 'stats', 'diff'],
-  ...['convert', 'cut', 'merge', 'redact'],
+  ...['play', 'tail', 'convert', 'cut', 'merge', 'redact'],
 ];
 
 describe('the command line', () => {

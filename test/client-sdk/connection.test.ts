@@ -100,6 +100,18 @@ describe('close codes', () => {
     },
   );
 
+  test.each(['new', 'reset'] as const)(
+    '[W5] lost between a welcome (%s) and its snapshot, it asks for a snapshot again',
+    async (resumption) => {
+      const { peer, relay } = await connected();
+      peer.close(CloseCode.OUT_OF_STEP);
+      const next = await relay.peer(2);
+      next.welcomeAlone({ resumption });
+      next.close(CloseCode.DRAINING);
+      expect((await relay.peer(3)).hello?.resume).toMatchObject({ recordingId: 'fake', epoch: 0 });
+    },
+  );
+
   test('[W9] a socket that was given up is not heard any more', async () => {
     const { session, peer, relay } = await connected({}, { silenceMs: 60 });
     const next = await relay.peer(2, 2_000);

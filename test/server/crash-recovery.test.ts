@@ -1,11 +1,13 @@
-import { FileJournal, MemoryJournal, NODE_COMPRESSION, type RecoveredBlock } from '@gametape/server';
+import { FileJournal, MemoryJournal, NODE_COMPRESSION, type RecoveredBlock, startRelay } from '@gametape/server';
 import { BlockBuilder, EventType, JSON_PROFILE, NO_BLOCK, ProducerContext, type TimelineEntry } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
-import { relayBody } from '../../server/dist/room/room-events.js';
+import { relayBody } from '../../server/dist/room/relay-bodies.js';
 import { recoverRoom } from '../../server/dist/room/room-recovery.js';
 import { messageBody } from '../support/raw-client.ts';
 import { type DiskCall, type DiskFault, SimulatedDisk } from '../support/simulated-disk.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { plainBlock, recordingId } from '../support/typed-session.ts';
+import { waitFor } from '../support/wait-for.ts';
 
 const ID = recordingId(1);
 const NOTHING_SURVIVES = () => 0.999_999;
@@ -100,6 +102,29 @@ describe('a room whose journal has a hole', () => {
     ]);
   });
 
+  test('[J4] [W6] a player whose being superseded is gone keeps no room from being finished', async () => {
+    const room = new Blocks();
+    const before = room.joined('a');
+    room.say(before, 'a1');
+    const whole = room.close();
+    room.say(before, 'a2');
+    room.close();
+    room.say(before, 'a3');
+    room.leave(before, 'superseded');
+    room.joined('a', 'a-2');
+    const after = room.close();
+    const dataDir = await tempDir();
+    const journal = await FileJournal.open(dataDir, { compression: NODE_COMPRESSION, onDamage: () => {} });
+    for (const { bytes, lastSeq } of [whole, after]) journal.append(ID, bytes, lastSeq);
+    await journal.close();
+    const relay = await startRelay({ dataDir, port: 0, viewer: false, dropGraceMs: 20, idleFinishMs: 20 });
+    try {
+      await waitFor('the recording', async () => (await fetch(`${relay.url}/v1/recordings/${ID}`)).ok);
+    } finally {
+      await relay.close();
+    }
+  });
+
   test('[W3] a gap that its producer has stated is none', async () => {
     const room = new Blocks();
     const a = room.joined('a');
@@ -121,25 +146,26 @@ class Blocks {
     this.#builder.meta({ recordingId: ID, room: 'arena', profile: 'json', createdAt: 1_700_000_000 });
   }
 
-  declared(player: string): ProducerContext {
-    const context = new ProducerContext(JSON_PROFILE, {
-      index: this.#contexts.length,
-      player,
-      instance: `${player}-1`,
-    });
+  declared(player: string, instance = `${player}-1`): ProducerContext {
+    const context = new ProducerContext(JSON_PROFILE, { index: this.#contexts.length, player, instance });
     this.#contexts.push(context);
     this.#builder.producer(context);
     return context;
   }
 
-  joined(player: string): ProducerContext {
-    const context = this.declared(player);
+  joined(player: string, instance?: string): ProducerContext {
+    const context = this.declared(player, instance);
     this.join(context);
     return context;
   }
 
   join(context: ProducerContext): void {
     const body = relayBody(context.vocabulary, EventType.PLAYER_JOIN, { name: context.player });
+    this.#add(context, { pseq: 0, stamp: null, body });
+  }
+
+  leave(context: ProducerContext, reason: string): void {
+    const body = relayBody(context.vocabulary, EventType.PLAYER_LEAVE, { reason });
     this.#add(context, { pseq: 0, stamp: null, body });
   }
 

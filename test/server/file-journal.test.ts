@@ -1,6 +1,12 @@
 import { copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FileJournal, type FileJournalOptions, type JournalDamage, NODE_COMPRESSION } from '@gametape/server';
+import {
+  FileJournal,
+  type FileJournalOptions,
+  type JournalDamage,
+  NODE_COMPRESSION,
+  type SealedBlock,
+} from '@gametape/server';
 import { BLOCK_HEADER_BYTES, FILE_HEADER_BYTES, isGametapeError } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { outline, recovered } from '../contracts/journal-contract.ts';
@@ -100,6 +106,19 @@ describe('segments', () => {
   });
 });
 
+describe('a journal of which only marks are left', () => {
+  test('they go with the next start, and no segment gets a number again', async () => {
+    const directory = await tempDir();
+    await mkdir(join(directory, 'journal'));
+    await writeFile(join(directory, 'journal', `${recordingId(1)}.0000000000000007.finished`), '');
+    const { journal } = await openJournal(directory);
+    expect(await marks(directory)).toEqual([]);
+    await append(journal, 2, 1).stable;
+    expect(await segments(directory)).toEqual([8]);
+    await journal.close();
+  });
+});
+
 describe('torn tails and damage', () => {
   test('[J6] a log that is cut at any byte gives exactly the whole blocks before the cut', async () => {
     const log = await writeLog([1, 2, 3]);
@@ -132,6 +151,29 @@ describe('torn tails and damage', () => {
       expect(damage).toEqual([]);
       await journal.close();
     }
+  });
+
+  test('[J6] sealed blocks whose headers are damaged are not listed, and what is damaged inside is never given', async () => {
+    const directory = await tempDir();
+    const { journal: writer } = await openJournal(directory);
+    for (const seq of [1, 2, 3, 4]) await writer.seal(recordingId(1), plainBlock(1, seq), seq);
+    await writer.close();
+    const path = join(directory, 'journal', `${recordingId(1)}.lmsp`);
+    const bytes = await readFile(path);
+    const starts = [0, ...blockEnds([1, 2, 3, 4])].map((end) => FILE_HEADER_BYTES + end);
+    // The payload of the second, the header of the third.
+    for (const at of [(starts[2] as number) - 1, (starts[2] as number) + 40]) bytes[at] = (bytes[at] as number) ^ 1;
+    await writeFile(path, bytes);
+    const { journal } = await openJournal(directory);
+    const listed: SealedBlock[] = [];
+    for await (const block of journal.sealedBlocks(recordingId(1))) listed.push(block);
+    expect(listed.map(({ header }) => header.lastSeq)).toEqual([1, 2, 4]);
+    for (const block of listed) {
+      const reading = journal.readSealed(block);
+      if (block.header.lastSeq === 2) await expect(reading).rejects.toMatchObject({ code: 'DAMAGED' });
+      else expect((await reading).length).toBe(plainBlock(1, block.header.lastSeq).length);
+    }
+    await journal.close();
   });
 
   test('[J6] every bit flip in the middle is set aside and stated, and all other blocks are there', async () => {

@@ -172,6 +172,50 @@ describe('finalize', () => {
     expect((await readFile(path)).equals(damaged)).toBe(true);
   });
 
+  test.each([
+    ['the first', [0]],
+    ['one in the middle', [1]],
+    ['two in the middle', [1, 2]],
+    ['the last, which says how the room ended', [3]],
+    ['all but one in the middle', [0, 1, 3]],
+  ])('[J6] sealed blocks are not there, %s: what is lost is stated, event by event', async (_, gone) => {
+    const session = typedSession({ players: 2, events: 30 });
+    const { blocks } = sealedBlocks(session, arrive(byTime(session.entries.flat())), 16);
+    const path = await target();
+    const sealed = await unfinishedFile(blocks.filter((_block, i) => !gone.includes(i)));
+    const base = job({ kind: 'bytes', bytes: sealed }, path);
+    const expected = session.producers.map(({ player }) => [player, 30] as const);
+    const { summary, damage, lost } = await finalize({ ...base, end: { ...base.end, expected } });
+    const numbers = [...Array(30).keys()].map((i) => i + 1);
+    const isLost = (pseq: number) => gone.includes(Math.floor((pseq - 1) / 8));
+    const ranges = numbers.filter(isLost).reduce<[number, number][]>((all, pseq) => {
+      const last = all.at(-1);
+      if (last?.[1] === pseq - 1) last[1] = pseq;
+      else all.push([pseq, pseq]);
+      return all;
+    }, []);
+    const received = numbers.filter((pseq) => !isLost(pseq)).length;
+    expect(summary.complete).toBe(false);
+    expect(summary.players).toEqual(
+      ['player-0', 'player-1'].map((id) => ({ id, events: received, expected: 30, received, gaps: ranges })),
+    );
+    expect(damage).toEqual([]);
+    expect(lost.length).toBeGreaterThan(0);
+    expect((await verifyRecording(new BytesSource(await readFile(path)))).problems).toEqual([]);
+  });
+
+  test('[J6] blocks that were written again behind those that follow them are no loss', async () => {
+    const session = typedSession({ players: 2, events: 30 });
+    const { blocks } = sealedBlocks(session, arrive(byTime(session.entries.flat())), 16);
+    const moved = await unfinishedFile([...blocks.slice(0, 1), ...blocks.slice(2), ...blocks.slice(1, 2)]);
+    const { summary, bytes } = await run(moved);
+    expect(summary.players.map(({ received, gaps }) => [received, gaps])).toEqual([
+      [30, []],
+      [30, []],
+    ]);
+    expect((await verifyRecording(new BytesSource(bytes))).problems).toEqual([]);
+  });
+
   test('errors come back with their code', async () => {
     const path = join(await tempDir(), 'none.lmsp');
     const missing = finalize(job({ kind: 'file', path }, await target()));

@@ -1,4 +1,5 @@
 import { connect as connectTcp, type Socket } from 'node:net';
+import { deflateRawSync } from 'node:zlib';
 import { connect, type Session } from '@gametape/client-sdk';
 import {
   ByteWriter,
@@ -15,6 +16,7 @@ import {
   Vocabulary,
 } from '@gametape/shared';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { bodyOf, helloOf, messageBody, RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
 import { seededRandom } from '../support/seeded-random.ts';
@@ -247,6 +249,21 @@ describe('frames that are no messages', () => {
       socket.write(Uint8Array.from(bytes));
       await within(`the socket to be closed after ${name}`, ended);
     }
+    await check();
+  });
+
+  test('[W11] an offer of compression is not taken, and a compressed frame ends that socket alone', async () => {
+    const { relay, check } = await bystanders();
+    const client = new WebSocket(relay.wsUrl, 'gametape.v1', { perMessageDeflate: true });
+    onTestFinished(() => client.terminate());
+    await within('the socket to open', new Promise((resolve) => client.once('open', resolve)));
+    expect(client.extensions).toBe('');
+    const bomb = deflateRawSync(Buffer.alloc(32 * 1024 * 1024));
+    const socket = await upgraded(relay);
+    const ended = new Promise((resolve) => socket.once('close', resolve));
+    // Final, compressed and binary, with a mask of zeros.
+    socket.write(Uint8Array.from([0xc2, 0xfe, bomb.length >> 8, bomb.length & 255, 0, 0, 0, 0, ...bomb]));
+    await within('the socket to be closed', ended);
     await check();
   });
 

@@ -136,7 +136,8 @@ describe.skipIf(!hasRedis)('a Redis that is away', () => {
     }
     expect(proxy.cuts).toBe(5);
     const ids = redis.entries(LOG).filter(({ fields }) => fields.r);
-    expect(ids.map(({ fields }) => Number(fields.s))).toEqual([17, 18, 19, 20]);
+    // What the last sealed block covers stays until the next one.
+    expect(ids.map(({ fields }) => Number(fields.s))).toEqual(Array.from({ length: 12 }, (_, i) => i + 9));
     expect(outline(await recovered(journal, 1))).toEqual([
       'sealed 1-8',
       'sealed 9-16',
@@ -197,6 +198,24 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
       expect(outline(await recovered(after, 1))).toEqual([...all, '5-5']);
     },
   );
+
+  test('[J1] what it has forgotten is stable when it has synced it anew, not when it would have been', async () => {
+    const redis = await RedisServer.start({ appendfsync: 'everysec' });
+    let writtenAgainAt = 0;
+    const error = (_details: object, message: string) => {
+      if (message.startsWith('redis has forgotten')) writtenAgainAt = performance.now();
+    };
+    // Two seconds pass until it is noticed: nearly as long as it takes to be stable.
+    const journal = await openRedisJournal(redis.url, { leaseMs: 6_000, log: { ...listener().log, error } });
+    await begin(journal, 1);
+    const { accepted, stable } = journal.append(recordingId(1), plainBlock(1, 1), 1);
+    await accepted;
+    redis.cli('FLUSHALL');
+    await stable;
+    expect(writtenAgainAt).toBeGreaterThan(0);
+    expect(performance.now() - writtenAgainAt).toBeGreaterThan(2_000);
+    expect(outline(await recovered(journal, 1))).toEqual(['1-1']);
+  }, 20_000);
 
   test('[J4] the connection is lost while the room is claimed anew: it is still this relay that has it', async () => {
     const redis = await RedisServer.start();
@@ -383,6 +402,62 @@ describe.skipIf(!hasRedis)('what Redis makes of stable', () => {
     },
   );
 
+  test('[J1] a user that may not ask for the settings: stable is the most careful guess', async () => {
+    for (const appendonly of ['yes', 'no']) {
+      const redis = await RedisServer.start({ appendonly });
+      redis.cli('ACL', 'SETUSER', 'recorder', 'on', '>pass', '~gt:*', '+@all', '-config');
+      const journal = await openRedisJournal(`redis://recorder:pass@127.0.0.1:${redis.port}`);
+      expect(journal.durability).toBe(appendonly === 'yes' ? 'redis:everysec' : 'redis:memory');
+      await begin(journal, 1);
+      await journal.append(recordingId(1), plainBlock(1, 1), 1).stable;
+    }
+  });
+
+  test('a user that may not do what a journal needs is told which command', async () => {
+    const redis = await RedisServer.start();
+    redis.cli('ACL', 'SETUSER', 'guest', 'on', '>pass', '~*', '+@all', '-info');
+    const refused = await openRedisJournal(`redis://guest:pass@127.0.0.1:${redis.port}`).catch((error) => error);
+    expect(refused).toMatchObject({ code: 'NOT_ALLOWED', message: expect.stringContaining("'info'") });
+    expect((refused as GametapeError).hint).toContain('INFO');
+  });
+
+  test('a replica is no journal, whether it takes writes or not', async () => {
+    const master = await RedisServer.start();
+    for (const readOnly of ['yes', 'no']) {
+      const replica = await RedisServer.start({
+        replicaof: `127.0.0.1 ${master.port}`,
+        'replica-read-only': readOnly,
+      });
+      const refused = await openRedisJournal(replica.url, { acceptsLoss: true }).catch((error) => error);
+      expect(refused).toMatchObject({
+        code: 'NOT_ALLOWED',
+        message: expect.stringContaining(`it is a replica of 127.0.0.1:${master.port}`),
+      });
+    }
+  });
+
+  test('[J1] a setting that is changed while it runs is noticed with a lease, and said', async () => {
+    const redis = await RedisServer.start();
+    const { log, said } = listener();
+    const told: string[] = [];
+    const onDurability = (durability: string) => void told.push(durability);
+    const journal = await openRedisJournal(redis.url, { leaseMs: 300, log, onDurability });
+    for (const [appendfsync, durability] of [
+      ['no', 'redis:no'],
+      ['everysec', 'redis:everysec'],
+      ['always', 'redis:always'],
+    ] as const) {
+      redis.cli('CONFIG', 'SET', 'appendfsync', appendfsync);
+      await waitFor('the journal to notice', () => told.at(-1) === durability);
+      expect(journal.durability).toBe(durability);
+    }
+    redis.cli('CONFIG', 'SET', 'appendonly', 'no');
+    await waitFor('the journal to notice', () => told.at(-1) === 'redis:memory');
+    expect(said.filter((message) => message === 'stable is worth something else from now on')).toHaveLength(4);
+    redis.cli('CONFIG', 'SET', 'maxmemory-policy', 'allkeys-lru');
+    await waitFor('the risk to be said', () => said.includes('redis may lose what it has acknowledged'));
+  });
+
   test('a password is taken from the URL and never shown', async () => {
     const redis = await RedisServer.start();
     redis.cli('CONFIG', 'SET', 'requirepass', 'p@ss/word');
@@ -391,6 +466,9 @@ describe.skipIf(!hasRedis)('what Redis makes of stable', () => {
     const wrong = await openRedisJournal(`redis://:secret@127.0.0.1:${port}`).catch((error: GametapeError) => error);
     expect(wrong).toMatchObject({ code: 'UNREACHABLE' });
     expect((wrong as GametapeError).message).not.toContain('secret');
+    expect((wrong as GametapeError).message).toContain('WRONGPASS');
+    const none = await openRedisJournal(redis.url).catch((error: GametapeError) => error);
+    expect(none).toMatchObject({ code: 'UNREACHABLE', message: expect.stringContaining('NOAUTH') });
     redis.cli('-a', 'p@ss/word', 'CONFIG', 'SET', 'requirepass', '');
   });
 });

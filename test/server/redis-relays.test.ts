@@ -194,23 +194,64 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(own.map(({ data }) => data.message)).toEqual(all);
   });
 
-  test('[J6] a checkpoint is gone from Redis: the recording is finished all the same, and is not complete', async () => {
-    const redis = await RedisServer.start({ appendfsync: 'no' });
-    const relay = await relayOn(redis);
-    const session = await join(relay.port, 'one');
-    for (let part = 0; part < 4; part++) {
-      for (let i = 0; i < 9_000; i++) session.say(`t${i}`);
-      await within('all to be stable', session.stable(), RETURN_MS);
+  test.each([
+    ['the first checkpoint', 0],
+    ['one in the middle', 1],
+    ['the last before the end', -1],
+  ])(
+    '[J6] [W6] %s is gone from Redis: the finished recording has gaps for what is lost, and for nothing else',
+    async (_, which) => {
+      const redis = await RedisServer.start({ appendfsync: 'no' });
+      const heard: [string, object][] = [];
+      const note = (details: object, message: string) => void heard.push([message, details]);
+      const relay = await relayOn(redis, { log: { info: note, warn: note, error: note } });
+      const session = await join(relay.port, 'one');
+      for (let part = 0; part < 4; part++) {
+        for (let i = 0; i < 9_000; i++) session.say(`t${i}`);
+        await within('all to be stable', session.stable(), RETURN_MS);
+      }
+      const sealed = redis.entries(CHECKPOINTS).filter(({ fields }) => fields.r);
+      expect(sealed.length).toBeGreaterThan(2);
+      const lost = sealed.at(which) as (typeof sealed)[number];
+      redis.cli('XDEL', CHECKPOINTS, lost.id);
+      const summary = await within('the end', session.end(), RETURN_MS);
+      const { own, summary: footer } = await relay.recording(summary.recordingId);
+      const there = new Set(own.map(({ pseq }) => pseq));
+      const gone = Array.from({ length: 36_000 }, (_unused, i) => i + 1).filter((pseq) => !there.has(pseq));
+      expect(gone.length).toBeGreaterThan(1_000);
+      const gaps = [[gone[0], gone.at(-1)]];
+      expect((gone.at(-1) as number) - (gone[0] as number) + 1).toBe(gone.length);
+      const player = { id: 'one', expected: 36_000, received: there.size, gaps };
+      expect(summary).toMatchObject({ complete: false, players: [player] });
+      expect(footer).toMatchObject({ complete: false, players: [player] });
+      const info = await (await relay.get(`/v1/recordings/${summary.recordingId}`)).json();
+      expect(info).toMatchObject({ complete: false, players: [player] });
+      expect(heard.find(([message]) => message === 'events are lost')?.[1]).toMatchObject({
+        players: [{ id: 'one', pseqFrom: gone[0], pseqTo: gone.at(-1) }],
+      });
+    },
+    60_000,
+  );
+
+  test('[J3] [J6] the newest checkpoint is gone and the relay is killed: what it held is still in the log', async () => {
+    const redis = await RedisServer.start();
+    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
+    onTestFinished(() => relay.kill());
+    const session = await join(Number(new URL(relay.wsUrl).port), 'one');
+    for (let i = 0; i < 27_000; i++) {
+      session.say(`t${i}`);
+      if (i % 9_000 === 8_999) await within('all to be stable', session.stable(), RETURN_MS);
     }
+    await relay.kill();
     const sealed = redis.entries(CHECKPOINTS).filter(({ fields }) => fields.r);
-    expect(sealed.length).toBeGreaterThan(2);
-    redis.cli('XDEL', CHECKPOINTS, sealed[1]?.id as string);
+    expect(sealed.length).toBeGreaterThan(1);
+    redis.cli('XDEL', CHECKPOINTS, sealed.at(-1)?.id as string);
+    await relay.start();
     const summary = await within('the end', session.end(), RETURN_MS);
-    const [player] = summary.players;
-    expect(player).toMatchObject({ expected: 36_000 });
-    expect(player?.received).toBeLessThan(36_000);
-    expect(summary.complete).toBe(false);
-  });
+    expect(summary.complete).toBe(true);
+    const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
+    expect(own.map(({ data }) => data.message)).toEqual(Array.from({ length: 27_000 }, (_, i) => `t${i}`));
+  }, 60_000);
 
   test('[J5] Redis stands still for a while: acks pause, nobody is disconnected', async () => {
     const redis = await RedisServer.start();
@@ -231,6 +272,23 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect((await session.end()).complete).toBe(true);
   });
 
+  test('[J1] [W3] a setting is changed while people play: their next welcome says what stable is worth', async () => {
+    const redis = await RedisServer.start();
+    const relay = await relayOn(redis, { leaseMs: 300 });
+    const session = await join(relay.port, 'one');
+    session.say('safe');
+    await session.stable();
+    expect(session.status.durability).toBe('redis:always');
+    redis.cli('CONFIG', 'SET', 'appendfsync', 'no');
+    await waitFor('the session to be told', () => session.status.durability === 'redis:no' && isLive(session));
+    session.say('less safe');
+    await session.stable();
+    const summary = await session.end();
+    expect(summary.complete).toBe(true);
+    const { own } = await relay.recording(summary.recordingId);
+    expect(own.map(({ data }) => data.message)).toEqual(['safe', 'less safe']);
+  });
+
   test('[J7] Redis stands still: the relay stops all the same, and what it had not written comes again', async () => {
     const redis = await RedisServer.start();
     const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
@@ -241,7 +299,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     redis.signal('SIGSTOP');
     session.say('during');
     const startedAt = performance.now();
-    expect([0, 143]).toContain(await relay.stop());
+    expect(await relay.stop()).toBe(0);
     expect(performance.now() - startedAt).toBeLessThan(10_000);
     redis.signal('SIGCONT');
     await relay.start();
@@ -249,6 +307,22 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(summary.complete).toBe(true);
     const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
     expect(own.map(({ data }) => data.message)).toEqual(['before', 'during']);
+  });
+
+  test('[J7] [W9] a relay that stops tells nobody that a session is over whose room is not here', async () => {
+    const redis = await RedisServer.start();
+    const relay = await relayOn(redis);
+    const session = await join(relay.port, 'one');
+    await session.stable();
+    // Without an answer to this one, stopping takes its time.
+    redis.signal('SIGSTOP');
+    session.say('into the void');
+    const stopping = relay.stop();
+    const client = await RawClient.open(relay.wsUrl);
+    client.hello({ room: 'elsewhere', resume: { recordingId: session.recordingId, epoch: 1, seq: 1 } });
+    expect(await client.end()).toMatchObject({ code: CloseCode.MOVED });
+    redis.signal('SIGCONT');
+    await stopping;
   });
 
   test('[J4] FLUSHALL under load: the room goes on, and what is in memory is in the recording', async () => {
@@ -272,22 +346,21 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
 
   test('[J4] the relay restarts: rooms are back at once, with its own lease still running', async () => {
     const redis = await RedisServer.start();
-    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url]);
+    const relay = await RelayProcess.start(await tempDir(), ['--redis', redis.url, '--lease', '120']);
     onTestFinished(() => relay.kill());
     const session = await connect({ url: relay.wsUrl, room: 'arena', player: 'one', profile: 'json', state: { n: 0 } });
     session.record({ type: 'step', data: {} }, { n: 1 });
     await session.checkpoint('here');
     await relay.kill();
-    const startedAt = performance.now();
     await relay.start();
+    // Long before the lease is over.
     await waitFor('the session to be back', () => isLive(session), RETURN_MS);
-    expect(performance.now() - startedAt).toBeLessThan(8_000);
     await expect(session.checkpoint('here')).rejects.toMatchObject({ code: 'NAME_TAKEN' });
     const summary = await session.end();
     const { states, checkpoints } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
     expect(states.get('one')).toEqual({ n: 1 });
     expect(checkpoints.map(({ name }) => name)).toEqual(['here']);
-    expect(await relay.stop()).not.toBe(1);
+    expect(await relay.stop()).toBe(0);
   });
 });
 

@@ -122,11 +122,16 @@ describe('a room that is shown with a delay', () => {
       await waitFor('what came after', () => live.states.get('ann')?.text === 'after it');
     }
     expect(performance.now() - saidAt).toBeGreaterThan(0);
+    const ends: number[] = [];
+    for (const live of [watcher, late]) live.on('end', () => ends.push(performance.now()));
+    const endedAt = performance.now();
     const { recordingId } = await ann.end();
     // What an earlier process has finished is held back as well.
     await relay.restart();
-    expect((await relay.get(`/v1/recordings/${recordingId}.lmsp`)).status).toBe(404);
     await waitFor('it to be due', async () => (await relay.get(`/v1/recordings/${recordingId}.lmsp`)).status === 200);
+    expect(performance.now() - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
+    await waitFor('those who watched to be told', () => ends.length === 2, 15_000);
+    for (const at of ends) expect(at - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
   });
 
   test('[V2] a delay is 0 to 300 s, of a room that nobody has opened', async () => {

@@ -2,7 +2,8 @@ import { connect, type Session } from '@gametape/client-sdk';
 import { BytesSource, RecordingReader } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { startRelay } from '../../server/dist/index.js';
-import { TestRelay } from '../support/relay.ts';
+import { RelayProcess, TestRelay } from '../support/relay.ts';
+import { SlowNetwork } from '../support/slow-network.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('a room that starts from a checkpoint of a recording', () => {
@@ -43,6 +44,26 @@ describe('a room that starts from a checkpoint of a recording', () => {
     expect(session.state).toEqual({ text: 'B' });
     await session.end();
     await again.close();
+  });
+
+  test('[T8] [J4] serve --from after kill -9: the same session goes on, and is finished if nobody returns', async () => {
+    const first = await TestRelay.start();
+    const from = `${await recorded(first)}#here`;
+    const { dataDir } = first;
+    await first.stop();
+    const killed = await RelayProcess.start(dataDir, ['--from', from]);
+    const network = new SlowNetwork();
+    const options = { url: killed.wsUrl, room: 'arena', player: 'b', profile: 'json', state: { text: 'new' } } as const;
+    const session = await network.connect(options);
+    session.say('here');
+    await session.stable();
+    const { recordingId } = session;
+    network.down();
+    await killed.kill();
+    const again = await TestRelay.start({ dataDir, from, dropGraceMs: 50, idleFinishMs: 50 });
+    await waitFor('the recording', async () => (await again.get(`/v1/recordings/${recordingId}`)).ok, 10_000);
+    const { states, summary } = await again.recording(recordingId);
+    expect([states.get('b'), summary.complete]).toEqual([{ text: 'B' }, false]);
   });
 
   test('[S1] what is not there, or no id, or live, is refused', async () => {

@@ -2,11 +2,14 @@ import {
   type ByteSource,
   BytesSink,
   BytesSource,
+  ByteWriter,
   type CheckpointRecord,
+  encodeBody,
   JSON_PROFILE,
   type LiveState,
   LMSP_PROFILE,
   makeRecordingId,
+  ProducerContext,
   type Profile,
   type RecordingMeta,
   RecordingReader,
@@ -145,6 +148,36 @@ describe('a recording', () => {
     await writer.finish();
     const reader = await RecordingReader.open(new BytesSource(sink.bytes()));
     expect(reader.summary?.players[0]?.gaps.length).toBe(9_000);
+  });
+
+  test('a producer without a state goes on after a loss, from what it is there and not from what it was', async () => {
+    const sink = new BytesSink();
+    const writer = new RecordingWriter(sink, metaOf(JSON_PROFILE));
+    const producer = { index: 0, player: 'ada', instance: 'i' };
+    writer.addProducer(producer);
+    const encode = (context: ProducerContext) => {
+      const body = new ByteWriter();
+      const event = { type: 'say', data: {} };
+      encodeBody(body, context.vocabulary, { event, change: undefined }, { editEnd: () => 0, learn: true });
+      return body.take();
+    };
+    const entry = { producer: 0, hlc: 0, stamp: 0 };
+    const before = encode(new ProducerContext(JSON_PROFILE, producer));
+    await writer.add({ ...entry, seq: 1, pseq: 1, time: 1, body: before });
+    const later = new ProducerContext(JSON_PROFILE, producer);
+    later.advance({ ...entry, seq: 5, pseq: 5, time: 5, body: encode(later) }, 'DAMAGED');
+    const after = encode(later);
+    await writer.resume([later]);
+    writer.addGap({ producer: 0, firstPseq: 2, lastPseq: 5, reason: 'lost' });
+    await writer.add({ ...entry, seq: 6, pseq: 6, time: 6, body: after });
+    await writer.finish();
+    const reader = await RecordingReader.open(new BytesSource(sink.bytes()));
+    const seen: [number, string | undefined][] = [];
+    for await (const { entry, body } of reader.steps()) seen.push([entry.pseq, body.event?.type]);
+    expect(seen).toEqual([
+      [1, 'say'],
+      [6, 'say'],
+    ]);
   });
 
   test('a body that does not decode or fit is refused and named', async () => {

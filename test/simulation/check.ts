@@ -142,13 +142,14 @@ class RecordingCheck {
   }
 
   /** Whoever is whole is said to be; whatever is missing is not called complete (W6). */
-  #checkSummary({ summary }: RecordingReader): void {
+  #checkSummary(reader: RecordingReader): void {
+    const { summary } = reader;
     if (!summary) {
       this.#violate('it is not finished');
       return;
     }
     for (const { id, expected, received, gaps } of summary.players) {
-      const its = this.#outcomes.filter(({ log }) => log.player === id);
+      const its = this.#outcomes.filter(({ log }) => log.player === id && this.#isKnown(log, reader));
       const recorded = its.reduce((sum, { log }) => sum + log.recorded, 0);
       const isWhole = its.every((outcome) => this.#isWhole(outcome));
       const says = `expected ${expected}, received ${received}, gaps ${JSON.stringify(gaps)}`;
@@ -162,6 +163,12 @@ class RecordingCheck {
         if (!hasAll) this.#violate(`summary of ${id}: ${says}, but ${recorded} were recorded`);
       }
     }
+  }
+
+  /** Of whom a power loss has taken all, joining included, and who has never come back, nobody knows that there was anything. */
+  #isKnown({ instance, stable }: InstanceLog, { producers }: RecordingReader): boolean {
+    if (!this.#findings.hasLostPower || stable > 0) return true;
+    return [...producers.values()].some((producer) => producer.instance === instance);
   }
 
   #foundOf(log: InstanceLog): Set<number> {

@@ -66,11 +66,6 @@ export class SimulatedRelay {
     return this.#state;
   }
 
-  /** It is not ready, as `/readyz` says it: the journal, or a room, takes nothing any more (J5). */
-  get isReadOnly(): boolean {
-    return this.#journal?.failed !== undefined || this.#rooms.some(({ room }) => room.output.failure);
-  }
-
   /** No room is open. */
   get isIdle(): boolean {
     return this.#state === 'running' && this.#rooms.length === 0;

@@ -132,12 +132,10 @@ export class World {
       'all see the same states',
       () => this.#seeTheSame(alive()),
       RETURN_LIMIT_MS,
-      () => '',
+      () => alive().map(describeStates).join(', '),
     );
     this.#endRoom(alive);
     const isOver = () => alive().length === 0 && this.#relay?.isIdle === true && this.#hasFinished();
-    // Finishing that a fault of the disk has stopped goes on with the next start.
-    if (this.#findings.hadDiskFaults && !(await this.#clock.run(isOver, 40_000))) this.#killRelay(false, 0);
     await this.#expect('the room ends and its recording is finished', isOver, HEAL_LIMIT_MS, () =>
       [...alive().map(({ log }) => log.name), ...this.#disk.paths].join(', '),
     );
@@ -238,10 +236,10 @@ export class World {
     });
   }
 
-  /** As an operator does: what has stopped, failed or turned read-only is started again. */
+  /** As an operator does: what has stopped is started again. What has turned read-only comes back by itself (J5). */
   #superviseRelay(): void {
     const relay = this.#relay;
-    if (relay && (relay.isReadOnly || relay.state === 'failed')) this.#killRelay(false, 500);
+    if (relay?.state === 'failed') this.#killRelay(false, 500);
     else if (relay?.state === 'stopped') {
       this.#clock.kill(relay.owner);
       this.#startRelay();
@@ -326,7 +324,7 @@ export class World {
         this.#after(random() * 400, () => {
           this.#diskFault = undefined;
         });
-        this.#after(3_000, () => this.#restartReadOnly());
+        this.#after(3_000, () => this.#restartFailed());
         return;
       case 'slow disk':
         this.#syncMs = random() * 2_000;
@@ -347,8 +345,9 @@ export class World {
     if (hasDropped) this.#network.disturb(path, 'reset');
   }
 
-  #restartReadOnly(): void {
-    if (this.#relay?.isReadOnly || this.#relay?.state === 'failed') this.#killRelay(false, 200);
+  /** One that could not even start. */
+  #restartFailed(): void {
+    if (this.#relay?.state === 'failed') this.#killRelay(false, 200);
   }
 
   #awaitStop(relay: SimulatedRelay): void {
@@ -402,3 +401,9 @@ const DISTURBING: readonly Trouble[] = [
 ];
 
 const WORLD: Owner = { name: 'world', isDead: false, startedAt: 0, wallOffsetMs: 0 };
+
+/** What a player has, and what it takes the others to have. */
+function describeStates({ log, session }: Player): string {
+  const others = [...(session?.states ?? [])].map(([player, state]) => `${player} ${canonical(state)}`);
+  return `${log.name} is ${canonical(session?.state ?? {})} and sees ${others.join(' and ')}`;
+}

@@ -1,20 +1,31 @@
 import { type Files, NODE_FILES, type ReadableFile, type WritableFile } from '@gametape/server';
 
-type Call = 'create' | 'open' | 'writev' | 'datasync' | 'truncate' | 'syncDirectory' | 'remove';
+export type FileCall =
+  | 'create'
+  | 'open'
+  | 'writev'
+  | 'datasync'
+  | 'truncate'
+  | 'makeDirectory'
+  | 'syncDirectory'
+  | 'rename'
+  | 'remove';
 
 /** Real files that count what is done to them and fail, or stop short, when told to. */
 export class FailingFiles implements Files {
-  readonly counts: Record<Call, number> = {
+  readonly counts: Record<FileCall, number> = {
     create: 0,
     open: 0,
     writev: 0,
     datasync: 0,
     truncate: 0,
+    makeDirectory: 0,
     syncDirectory: 0,
+    rename: 0,
     remove: 0,
   };
   /** Called before every call, with how many there were of it; what it throws is the call's error. */
-  onCall: (call: Call, count: number, path: string) => void | Promise<void> = () => {};
+  onCall: (call: FileCall, count: number, path: string) => void | Promise<void> = () => {};
   /** Longest write that the disk takes at once. */
   maxWriteBytes = Number.POSITIVE_INFINITY;
 
@@ -36,12 +47,14 @@ export class FailingFiles implements Files {
     return NODE_FILES.list(path);
   }
 
-  makeDirectory(path: string): Promise<void> {
-    return NODE_FILES.makeDirectory(path);
+  async makeDirectory(path: string): Promise<void> {
+    await this.#count('makeDirectory', path);
+    await NODE_FILES.makeDirectory(path);
   }
 
-  rename(from: string, to: string): Promise<void> {
-    return NODE_FILES.rename(from, to);
+  async rename(from: string, to: string): Promise<void> {
+    await this.#count('rename', from);
+    await NODE_FILES.rename(from, to);
   }
 
   async syncDirectory(path: string): Promise<void> {
@@ -54,7 +67,7 @@ export class FailingFiles implements Files {
     await NODE_FILES.remove(path);
   }
 
-  async #count(call: Call, path: string): Promise<void> {
+  async #count(call: FileCall, path: string): Promise<void> {
     this.counts[call]++;
     await this.onCall(call, this.counts[call], path);
   }
@@ -77,4 +90,9 @@ export class FailingFiles implements Files {
       close: () => file.close(),
     };
   }
+}
+
+/** What a disk says, as Node puts it. */
+export function diskError(code: string): Error {
+  return Object.assign(new Error(`${code}: on purpose`), { code });
 }

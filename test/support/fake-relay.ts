@@ -65,7 +65,14 @@ export class FakePeer {
   }
 
   welcome(fields: Partial<Welcome> = {}): void {
-    const resumption = this.hello?.resume ? 'resumed' : 'new';
+    this.welcomeAlone(fields);
+    if ((fields.resumption ?? this.#resumption) !== 'resumed') {
+      this.send({ kind: 'snapshot', records: new Uint8Array(0) });
+    }
+  }
+
+  /** Without the snapshot that has to follow. */
+  welcomeAlone(fields: Partial<Welcome> = {}): void {
     this.send({
       kind: 'welcome',
       protocol: 1,
@@ -73,7 +80,7 @@ export class FakePeer {
       profile: 'json',
       epoch: 1,
       seq: 1,
-      resumption,
+      resumption: this.#resumption,
       producer: 0,
       lastPseq: 0,
       roomTime: 0,
@@ -87,7 +94,10 @@ export class FakePeer {
       pauses: [],
       ...fields,
     });
-    if ((fields.resumption ?? resumption) !== 'resumed') this.send({ kind: 'snapshot', records: new Uint8Array(0) });
+  }
+
+  get #resumption(): Welcome['resumption'] {
+    return this.hello?.resume ? 'resumed' : 'new';
   }
 
   ack(accepted: number, stable = accepted): void {

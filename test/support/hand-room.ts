@@ -1,11 +1,19 @@
-import { FileJournal, type Journal, type JournalDamage, NODE_COMPRESSION } from '@gametape/server';
-import { BodyEncoder, JSON_PROFILE, type State } from '@gametape/shared';
+import {
+  FileJournal,
+  type Files,
+  type Journal,
+  type JournalDamage,
+  NODE_COMPRESSION,
+  NODE_FILES,
+} from '@gametape/server';
+import { BodyEncoder, type GametapeError, JSON_PROFILE, type RecordingMeta, type State } from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
 import { Room } from '../../server/dist/room/room.js';
 import { type RecoveredRoom, recoverRoom } from '../../server/dist/room/room-recovery.js';
-import { newRoomStart } from '../../server/dist/room/room-start.js';
+import { newRoomStart, type RoomStart } from '../../server/dist/room/room-start.js';
+import { SealBacklog } from '../../server/dist/room/seal-backlog.js';
 import type { Seat } from '../../server/dist/room/seat.js';
 import { RoomClock } from '../../server/dist/timeline/clock.js';
 import { recordingId } from './typed-session.ts';
@@ -66,26 +74,40 @@ class HandPlayer {
 /** A room in a file journal, without sockets, whose time is moved by hand. */
 export class HandRoom {
   readonly clock = new HandClock(0);
+  readonly backlog = new SealBacklog();
+  /** Why it is read-only. */
+  readonly failures: GametapeError[] = [];
   readonly journal: Journal;
   readonly room: Room;
 
-  private constructor(journal: Journal) {
+  private constructor(journal: Journal, more: Pick<RecordingMeta, 'spectatorDelayMs'> = {}, recovered?: RoomStart) {
     this.journal = journal;
     const createdAt = Math.floor(Date.now() / 1_000) - 7_200;
-    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt };
-    const start = newRoomStart({ meta, profile: JSON_PROFILE, epoch: 1, clock: this.clock }, journal);
+    const meta = { recordingId: recordingId(1), room: 'arena', profile: 'json', createdAt, ...more };
+    const start = recovered ?? newRoomStart({ meta, profile: JSON_PROFILE, epoch: 1, clock: this.clock }, journal);
     this.room = new Room(start, {
       options: DEFAULT_RELAY_OPTIONS,
       compression: NODE_COMPRESSION,
       log: SILENT,
       flusher: new Flusher(60_000),
-      onFailure: fail,
+      backlog: this.backlog,
+      onFailure: (error) => void this.failures.push(error),
       onFault: fail,
     });
   }
 
-  static async open(dataDir: string): Promise<HandRoom> {
-    return new HandRoom(await openJournal(dataDir));
+  static async open(
+    dataDir: string,
+    files?: Files,
+    more: Pick<RecordingMeta, 'spectatorDelayMs'> = {},
+  ): Promise<HandRoom> {
+    return new HandRoom(await openJournal(dataDir, [], files), more);
+  }
+
+  /** The room as it comes back. */
+  static async recover(dataDir: string, files?: Files): Promise<HandRoom> {
+    const journal = await openJournal(dataDir, [], files);
+    return new HandRoom(journal, {}, (await recoverRoom(journal, recordingId(1), NODE_COMPRESSION, 0)).start);
   }
 
   join(name: string, text?: string): HandPlayer {
@@ -103,8 +125,12 @@ export class HandRoom {
   }
 }
 
-export function openJournal(dataDir: string, damage: JournalDamage[] = []): Promise<FileJournal> {
-  return FileJournal.open(dataDir, { compression: NODE_COMPRESSION, onDamage: (one) => damage.push(one) });
+export function openJournal(
+  dataDir: string,
+  damage: JournalDamage[] = [],
+  files: Files = NODE_FILES,
+): Promise<FileJournal> {
+  return FileJournal.open(dataDir, { compression: NODE_COMPRESSION, onDamage: (one) => damage.push(one), files });
 }
 
 /** What a relay that starts now makes of the journal. */

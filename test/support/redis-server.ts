@@ -13,18 +13,38 @@ export class RedisServer {
   readonly port: number;
   readonly #directory: string;
   readonly #settings: Readonly<Record<string, string>>;
+  readonly #first: readonly string[];
   #child: ChildProcess | undefined;
   #log = '';
 
-  private constructor(port: number, directory: string, settings: Readonly<Record<string, string>>) {
+  private constructor(
+    port: number,
+    directory: string,
+    settings: Readonly<Record<string, string>>,
+    first: readonly string[] = [],
+  ) {
     this.port = port;
     this.#directory = directory;
     this.#settings = settings;
+    this.#first = first;
   }
 
-  static async start(settings: Readonly<Record<string, string>> = {}, directory?: string): Promise<RedisServer> {
+  /** @param until is told how to stop it; left out, that is done when the test is over. */
+  static async start(
+    settings: Readonly<Record<string, string>> = {},
+    directory?: string,
+    until: (stop: () => Promise<void>) => void = onTestFinished,
+  ): Promise<RedisServer> {
     const always = { appendonly: 'yes', appendfsync: 'always' };
     const server = new RedisServer(await freePort(), directory ?? (await tempDir()), { ...always, ...settings });
+    until(() => server.kill());
+    await server.start();
+    return server;
+  }
+
+  /** A Sentinel, with a configuration file of its own that it writes to. */
+  static async startSentinel(config: string): Promise<RedisServer> {
+    const server = new RedisServer(await freePort(), await tempDir(), {}, [config, '--sentinel']);
     onTestFinished(() => server.kill());
     await server.start();
     return server;
@@ -43,21 +63,7 @@ export class RedisServer {
   }
 
   async start(): Promise<void> {
-    const own = {
-      port: String(this.port),
-      bind: '127.0.0.1',
-      dir: this.#directory,
-      save: '',
-      'repl-diskless-sync-delay': '0',
-    };
-    const args = Object.entries({ ...own, ...this.#settings }).flatMap(([name, value]) => [`--${name}`, value]);
-    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.#log += text;
-      });
-    }
+    this.launch();
     await waitFor(
       'redis to answer',
       () => {
@@ -66,6 +72,21 @@ export class RedisServer {
       },
       10_000,
     );
+  }
+
+  /** Starts the process and does not wait for it to answer. */
+  launch(): void {
+    const always = { port: String(this.port), bind: '127.0.0.1', dir: this.#directory };
+    const own = this.#first.length > 0 ? always : { ...always, save: '', 'repl-diskless-sync-delay': '0' };
+    const settings = Object.entries({ ...own, ...this.#settings }).flatMap(([name, value]) => [`--${name}`, value]);
+    const args = [...this.#first, ...settings];
+    const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        this.#log += text;
+      });
+    }
   }
 
   /** kill -9. Resolves when it is gone. */
@@ -108,7 +129,7 @@ function pairs(list: readonly string[]): Record<string, string> {
   return fields;
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

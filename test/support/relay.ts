@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -10,6 +11,11 @@ import { tempDir } from './temp-dir.ts';
 import { within } from './wait-for.ts';
 
 const GAMETAPE = fileURLToPath(new URL('../../server/bin/gametape.mjs', import.meta.url));
+
+/** A machine that does much else at the same time takes its time to load the relay. */
+const START_LIMIT_MS = 120_000;
+/** J7: a relay that is told to stop is gone by then. */
+const STOP_LIMIT_MS = 10_000;
 
 /** Short enough that a test need not wait, long enough for a busy machine. */
 const QUICK: Partial<RelayOptions> = {
@@ -134,6 +140,15 @@ export async function readRecording(bytes: Uint8Array, compression?: Compression
   return { entries, own, states, summary: reader.summary, checkpoints: reader.checkpoints };
 }
 
+/** How the process is started. */
+export interface ProcessOptions {
+  /** What starts it in its own place, such as `prlimit --nofile=160`. */
+  readonly command?: readonly string[];
+  /** Arguments of Node. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** The relay as a process of its own, that can be killed and started again at the same port with the same data. */
 export class RelayProcess {
   readonly dataDir: string;
@@ -142,21 +157,41 @@ export class RelayProcess {
   #stderr = '';
 
   readonly #args: readonly string[];
+  readonly #around: ProcessOptions;
 
-  private constructor(dataDir: string, args: readonly string[]) {
+  private constructor(dataDir: string, args: readonly string[], around: ProcessOptions) {
     this.dataDir = dataDir;
     this.#args = args;
+    this.#around = around;
   }
 
   /** `args` are more options of `gametape serve`. */
-  static async start(dataDir: string, args: readonly string[] = []): Promise<RelayProcess> {
-    const relay = new RelayProcess(dataDir, args);
+  static async start(
+    dataDir: string,
+    args: readonly string[] = [],
+    around: ProcessOptions = {},
+  ): Promise<RelayProcess> {
+    const relay = new RelayProcess(dataDir, args, around);
+    onTestFinished(() => relay.kill());
     await relay.start();
     return relay;
   }
 
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
   get wsUrl(): string {
     return `ws://127.0.0.1:${this.#port}`;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The process has not ended. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** What it has logged so far, over all its lives. */
@@ -169,23 +204,44 @@ export class RelayProcess {
   }
 
   async start(): Promise<void> {
-    const args = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    try {
+      await within('the relay to listen', this.launch(), START_LIMIT_MS);
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
+  }
+
+  /** Starts the process. Resolves once it listens, rejects if it ends before that. */
+  async launch(): Promise<void> {
+    if (this.#port === 0) this.#port = await quietPort();
+    const serve = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
+    const { command = [], args = [], env = {} } = this.#around;
+    const [program, ...rest] = [...command, process.execPath, ...args, ...serve] as [string, ...string[]];
+    const child = spawn(program, rest, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr += text;
     });
     const lines = createInterface(child.stdout);
-    const listening = new Promise<string>((resolve, reject) => {
+    const line = await new Promise<string>((resolve, reject) => {
       lines.once('line', resolve);
       child.once('exit', (code) => reject(new Error(`the relay exited with ${code}: ${this.#stderr.slice(-2_000)}`)));
     });
-    const { ws } = JSON.parse(await within('the relay to listen', listening, 10_000)) as { ws: string };
-    this.#port = Number(new URL(ws).port);
+    this.#port = Number(new URL((JSON.parse(line) as { ws: string }).ws).port);
   }
 
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: NodeJS.Signals): void {
     this.#child?.kill(name);
+  }
+
+  /** Resolves with the exit code of the process there is now, null when a signal has ended it. */
+  async exited(): Promise<number | null> {
+    const child = this.#child;
+    if (!child) throw new Error('the relay does not run');
+    if (child.exitCode === null && child.signalCode === null)
+      await within('the relay to end', once(child, 'exit'), STOP_LIMIT_MS);
+    return child.exitCode;
   }
 
   /** kill -9. Resolves when the process is gone. */
@@ -193,18 +249,38 @@ export class RelayProcess {
     await this.#end('SIGKILL');
   }
 
-  /** Resolves with the exit code. */
+  /** Resolves with the exit code, null when it did not end by itself. */
   async stop(): Promise<number | null> {
     return await this.#end('SIGTERM');
   }
 
   async #end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
+    const { isRunning } = this;
     this.#child = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+    if (!child || !isRunning) return null;
     const exited = once(child, 'exit') as Promise<[number | null]>;
     child.kill(signal);
-    const [code] = await within(`the relay to end after ${signal}`, exited, 10_000);
+    const [code] = await within(`the relay to end after ${signal}`, exited, STOP_LIMIT_MS);
     return code;
+  }
+}
+
+/**
+ * A free port that the system gives to nobody by itself: while a relay is away, no other process gets it and tells its players
+ * that their session is over.
+ */
+async function quietPort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!isFree) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
   }
 }

@@ -52,6 +52,7 @@ export function sealedBlocks(
   const builder = new BlockBuilder(session.meta.recordingId, 1, PORTABLE_COMPRESSION);
   const blocks: { bytes: Uint8Array; lastSeq: number }[] = [];
   let previous: BlockLink = NO_BLOCK;
+  const expected = session.producers.map(({ player, index }) => [player, session.entries[index]?.length ?? 0] as const);
   builder.meta(session.meta);
   builder.open(contexts);
   for (const [i, entry] of arrived.entries()) {
@@ -59,9 +60,11 @@ export function sealedBlocks(
     builder.add(entry);
     records(builder, entry);
     if (builder.entries < perBlock && i < arrived.length - 1) continue;
+    if (i === arrived.length - 1) builder.end({ endedAt: 30_000_000, expected });
     const { bytes, link, lastSeq } = builder.close(previous, { compress: false });
     blocks.push({ bytes, lastSeq });
     previous = link;
+    builder.meta(session.meta);
     builder.open(contexts);
   }
   return { blocks, contexts };

@@ -189,7 +189,7 @@ export class Audience {
       if (this.#isStopped) return;
       this.#dueLine.release();
     }
-    this.#feed.show();
+    this.#feed.showNow();
     const bytes = summary && encodeMessage({ kind: 'ended', summary });
     for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
     this.closeAll(code, reason);

@@ -1,8 +1,15 @@
-import { BLOCK_HEADER_BYTES, type BlockHeader, GametapeError, isGametapeError } from '@gametape/shared';
+import {
+  BLOCK_HEADER_BYTES,
+  type BlockExtent,
+  type BlockHeader,
+  GametapeError,
+  isGametapeError,
+} from '@gametape/shared';
 import type { Journal, SealedBlock } from '../journal/journal.ts';
-import { type FlushMark, type OpenBlocks, tailAt } from './open-blocks.ts';
+import { type FlushMark, type OpenBlock, type OpenBlocks, tailAt } from './open-blocks.ts';
 
-/** Tails that may still be asked for. */
+/** A tail may be asked for until so long after it was named; its bytes are kept of the last few. */
+const TAIL_MS = 10_000;
 const KEPT_TAILS = 4;
 /** Fragments that were read last: many ask for the same ones. */
 const KEPT_READS = 4;
@@ -40,6 +47,7 @@ export class Fragments {
   /** Bytes of closed blocks that the journal may not have yet. */
   readonly #closed = new Map<string, { readonly bytes: Uint8Array | undefined }>();
   readonly #tails = new Map<string, Uint8Array>();
+  readonly #named = new Map<string, { readonly block: OpenBlock; readonly extent: BlockExtent; readonly at: number }>();
   readonly #reads = new Map<string, Promise<Uint8Array>>();
   readonly #places = new Map<string, SealedBlock>();
   #lastPlace: SealedBlock | undefined;
@@ -78,7 +86,8 @@ export class Fragments {
 
   /** The bytes of a fragment or a tail. @throws GametapeError `NOT_FOUND`, `DAMAGED` */
   async read(name: string): Promise<Uint8Array> {
-    const here = this.#tails.get(name) ?? this.#closed.get(name)?.bytes ?? this.#reads.get(name);
+    const tail = this.#tails.get(name) ?? this.#tailAgain(name);
+    const here = tail ?? this.#closed.get(name)?.bytes ?? this.#reads.get(name);
     if (here) return await here;
     const known = [...(await this.#olderOnes()), ...this.#own];
     if (!known.some((fragment) => fragment.name === name)) throw this.#unknown(name);
@@ -116,7 +125,20 @@ export class Fragments {
     const known = { name: nameOf(firstSeq, lastSeq, link.headerCrc), firstSeq, lastSeq };
     this.#lastTail = { mark, block, known };
     this.#keep(this.#tails, known.name, bytes, KEPT_TAILS);
+    const at = performance.now();
+    for (const [name, named] of this.#named) if (at - named.at > TAIL_MS) this.#named.delete(name);
+    this.#named.delete(known.name);
+    this.#named.set(known.name, { block, extent, at });
     return known;
+  }
+
+  /** The bytes of a tail that was named before, made again. */
+  #tailAgain(name: string): Uint8Array | undefined {
+    const { block, extent } = this.#named.get(name) ?? {};
+    if (!block?.builder || !extent) return undefined;
+    const { bytes } = block.builder.closeUpTo(extent, block.previous, { compress: false });
+    this.#keep(this.#tails, name, bytes, KEPT_TAILS);
+    return bytes;
   }
 
   async #readSealed(name: string): Promise<Uint8Array> {

@@ -8,6 +8,7 @@ const MAX_ENDED = 1_024;
 export class LingeringRooms {
   readonly #embargo: Pick<Embargo, 'begin' | 'end'>;
   readonly #rooms = new Map<string, LiveRoom>();
+  readonly #release = new Map<LiveRoom, () => void>();
   /** The last recording of rooms that are over for everybody, by name. */
   readonly #ended = new Map<string, string>();
 
@@ -34,11 +35,18 @@ export class LingeringRooms {
     return this.#ended.get(name);
   }
 
-  /** It is over for its players: nobody else may know. */
-  add(live: LiveRoom): void {
-    if (!live.room.audience.isDelayed) return;
+  /** It is over for its players: nobody else may know. Resolves when it is released, as one without a delay is at once. */
+  add(live: LiveRoom): Promise<void> {
+    if (!live.room.audience.isDelayed) return Promise.resolve();
     this.#embargo.begin(live.room.recordingId);
     this.#rooms.set(live.room.recordingId, live);
+    return new Promise((resolve) => this.#release.set(live, resolve));
+  }
+
+  /** Nothing of it is left to be done. */
+  release(live: LiveRoom): void {
+    this.#release.get(live)?.();
+    this.#release.delete(live);
   }
 
   /** Everybody has been shown its end. */
@@ -46,6 +54,11 @@ export class LingeringRooms {
     this.#ended.delete(name);
     this.#ended.set(name, recordingId);
     if (this.#ended.size > MAX_ENDED) this.#ended.delete(this.#ended.keys().next().value as string);
+  }
+
+  /** A room of that name is live again. */
+  forget(name: string): void {
+    this.#ended.delete(name);
   }
 
   /** Nothing of it is shown any more. True for one that was here. */

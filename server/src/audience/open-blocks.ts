@@ -1,4 +1,12 @@
-import type { BlockBuilder, BlockExtent, BlockLink, ClosedBlock } from '@gametape/shared';
+import {
+  type BlockBuilder,
+  type BlockExtent,
+  type BlockLink,
+  type ClosedBlock,
+  type Compression,
+  decodeBlockHeader,
+  linkOf,
+} from '@gametape/shared';
 import type { Sealed } from '../journal/journal.ts';
 
 /** A point that a room's entries were written up to. What spectators are shown goes from one to a later one. */
@@ -35,6 +43,8 @@ export interface ClosedFragment extends Omit<ClosedBlock, 'bytes'> {
 
 /** The end of a room's chain of self-contained blocks, from the first that spectators have not been shown whole. */
 export class OpenBlocks {
+  /** Last seq of the blocks that are not here: the journal had sealed them before this began. */
+  readonly firstAfter: number;
   /** The point that the room stood at when this began. */
   readonly firstMark: FlushMark;
   /** Called when a block has been closed. */
@@ -43,22 +53,31 @@ export class OpenBlocks {
   #newest: OpenBlock;
   #newestMark: FlushMark;
 
-  /** Begins with a builder that may hold entries already, up to `headSeq`. `at` is room time, in microseconds. */
-  constructor(builder: BlockBuilder, previous: BlockLink, { headSeq, at }: { headSeq: number; at: number }) {
+  /**
+   * Begins with blocks that are closed, and a builder that may hold entries already, up to `headSeq`. `at` is room time, in
+   * microseconds.
+   */
+  constructor(
+    closed: readonly ClosedFragment[],
+    builder: BlockBuilder,
+    previous: BlockLink,
+    { headSeq, at }: { headSeq: number; at: number },
+  ) {
     const after = builder.firstSeq === undefined ? headSeq : builder.firstSeq - 1;
-    this.#oldest = openBlock(builder, previous, after);
-    this.#newest = this.#oldest;
+    this.#newest = openBlock(builder, previous, after);
+    this.#oldest = this.#newest;
+    for (const fragment of closed.toReversed()) {
+      const before = openBlock(undefined, previous, fragment.firstSeq - 1);
+      this.#oldest = { ...before, closed: fragment, next: this.#oldest };
+    }
+    const first = closed.find(({ events }) => events > 0);
+    this.firstAfter = first ? first.firstSeq - 1 : after;
     this.firstMark = this.#makeMark(0, headSeq, at);
     this.#newestMark = this.firstMark;
   }
 
   get newestMark(): FlushMark {
     return this.#newestMark;
-  }
-
-  /** Last seq of the blocks that were closed before this began. */
-  get firstAfter(): number {
-    return this.firstMark.block.after;
   }
 
   /** What the newest block holds has been written. */
@@ -69,14 +88,7 @@ export class OpenBlocks {
 
   /** The newest block is closed as `closed`, on its way to the journal, and `next` goes on after `lastSeq`. */
   close(closed: ClosedBlock, sealing: Promise<Sealed>, next: BlockBuilder, lastSeq: number): void {
-    const { bytes, ...rest } = closed;
-    const fragment: ClosedFragment = { ...rest, bytes, length: bytes.length };
-    const release = () => {
-      fragment.bytes = undefined;
-    };
-    // Without a journal that has them, they stay: the room has failed, and is about to go.
-    sealing.then(({ stable }) => stable).then(release, () => undefined);
-    this.#newest.closed = fragment;
+    this.#newest.closed = keptUntil(sealing, closed);
     this.#newest.next = openBlock(next, closed.link, lastSeq);
     this.#newest = this.#newest.next;
     this.onClosed();
@@ -114,11 +126,38 @@ export function tailAt(mark: FlushMark): { block: OpenBlock; extent: BlockExtent
   return isWhole && block.next ? { block: block.next, extent: block.next.opening } : { block, extent };
 }
 
+/** A block that an earlier life of the room had closed and not sealed: it is about to be. */
+export function closedFragment(bytes: Uint8Array, compression: Compression, sealing: Promise<Sealed>): ClosedFragment {
+  const header = decodeBlockHeader(bytes, 0, compression);
+  return keptUntil(sealing, { ...header, bytes, link: linkOf(header) });
+}
+
+function keptUntil(sealing: Promise<Sealed>, block: ClosedBlock): ClosedFragment {
+  const { bytes, link, firstSeq, lastSeq, firstTime, lastTime, events } = block;
+  const fragment: ClosedFragment = {
+    link,
+    firstSeq,
+    lastSeq,
+    firstTime,
+    lastTime,
+    events,
+    bytes,
+    length: bytes.length,
+  };
+  const release = () => {
+    fragment.bytes = undefined;
+  };
+  // Without a journal that has them, they stay: the room has failed, and is about to go.
+  sealing.then(({ stable }) => stable).then(release, () => undefined);
+  return fragment;
+}
+
 function isShown({ lastMark }: OpenBlock, mark: FlushMark): boolean {
   return lastMark === undefined || lastMark.number <= mark.number;
 }
 
-function openBlock(builder: BlockBuilder, previous: BlockLink, after: number): OpenBlock {
-  const block = { builder, opening: builder.extent, previous, after };
+function openBlock(builder: BlockBuilder | undefined, previous: BlockLink, after: number): OpenBlock {
+  const opening = builder?.extent ?? { entries: 0, records: 0, recordBytes: 0 };
+  const block = { builder, opening, previous, after };
   return { ...block, lastMark: undefined, closed: undefined, next: undefined };
 }

@@ -12,12 +12,21 @@ const RETRY_MS = 100;
 /** Two showings lie apart by a millisecond for so many spectators, and by no more than the longest wait. */
 const SPECTATORS_PER_MS = 20;
 const LONGEST_WAIT_MS = 100;
+/** Longest time that showing takes from one turn of the event loop: players are heard between them. */
+const TURN_MS = 2;
 
-/** What several spectators are sent: encoded once, cut into messages once. */
+/** What all spectators at one position are sent: encoded once, cut into messages once. */
 interface SharedBatch {
   readonly parts: readonly Uint8Array[];
-  readonly bytes: number;
   readonly upTo: number;
+}
+
+/** One showing, which may take several turns of the event loop. */
+interface Round extends Omit<FanOutOptions, 'now'> {
+  readonly receivers: Iterator<Receiver>;
+  /** By position, what comes after it. */
+  readonly shared: Map<number, SharedBatch>;
+  isAnybodyBehind: boolean;
 }
 
 export interface SpectatorFeedOptions {
@@ -37,6 +46,7 @@ export class SpectatorFeed {
   readonly #options: SpectatorFeedOptions;
   #upTo: number;
   #shownAt = Number.NEGATIVE_INFINITY;
+  #round: Round | undefined;
   #showTimer: NodeJS.Timeout | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
   #isStopped = false;
@@ -62,61 +72,80 @@ export class SpectatorFeed {
   showSoon(): void {
     if (this.#showTimer !== undefined || this.#options.spectators.size === 0) return;
     const waitMs = this.#shownAt + this.waitMs - performance.now();
-    if (waitMs <= 0) this.show();
-    else this.#showTimer = this.#later(waitMs);
+    if (waitMs <= 0 && !this.#round) this.#show(TURN_MS);
+    else this.#showTimer = this.#later(Math.max(0, waitMs));
   }
 
-  show(): void {
-    if (this.#isStopped) return;
-    clearTimeout(this.#showTimer);
-    this.#showTimer = undefined;
-    const { spectators, clock, seats, recent } = this.#options;
-    this.#shownAt = performance.now();
-    const now = clock.now();
-    const producers = seats.all.map(({ context }) => context);
-    const options = { recent, producers, upTo: this.#upTo };
-    const shared = new Map<number, readonly SharedBatch[]>();
-    let isAnybodyBehind = false;
-    for (const receiver of spectators) {
-      if (!receiver.isReady || receiver.position >= this.#upTo) continue;
-      if (!this.#showOne(receiver, now, shared, options)) isAnybodyBehind = true;
-    }
-    // Nothing may come any more that would show them the rest, or show that they do not read (W8).
-    clearTimeout(this.#retryTimer);
-    if (isAnybodyBehind) this.#retryTimer = this.#later(Math.max(RETRY_MS, this.waitMs));
+  /** Shows all there is to everybody, before anything else happens. */
+  showNow(): void {
+    this.#round = undefined;
+    this.#show(Number.POSITIVE_INFINITY);
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#round = undefined;
     clearTimeout(this.#showTimer);
     clearTimeout(this.#retryTimer);
   }
 
+  #show(turnMs: number): void {
+    clearTimeout(this.#showTimer);
+    this.#showTimer = undefined;
+    if (this.#isStopped) return;
+    if (this.#round) {
+      // One that is not over is not overtaken: what it does not show comes with the next.
+      this.#showTimer = this.#later(Math.max(1, this.waitMs));
+      return;
+    }
+    const { spectators, seats, recent } = this.#options;
+    this.#shownAt = performance.now();
+    const producers = seats.all.map(({ context }) => context);
+    const round = { receivers: spectators.values(), shared: new Map(), isAnybodyBehind: false };
+    this.#round = { ...round, recent, producers, upTo: this.#upTo };
+    this.#goOn(this.#round, turnMs);
+  }
+
+  #goOn(round: Round, turnMs: number): void {
+    const until = performance.now() + turnMs;
+    const now = this.#options.clock.now();
+    for (;;) {
+      const { value: receiver, done } = round.receivers.next();
+      if (done) break;
+      if (receiver.isReady && receiver.position < round.upTo && !this.#showOne(receiver, now, round)) {
+        round.isAnybodyBehind = true;
+      }
+      if (performance.now() < until) continue;
+      setImmediate(() => this.#options.guard(() => this.#round === round && this.#goOn(round, turnMs)));
+      return;
+    }
+    this.#round = undefined;
+    // Nothing may come any more that would show them the rest, or show that they do not read (W8).
+    clearTimeout(this.#retryTimer);
+    if (round.isAnybodyBehind) this.#retryTimer = this.#later(Math.max(RETRY_MS, this.waitMs));
+  }
+
   /** False when not all of it could be sent. */
-  #showOne(
-    receiver: Receiver,
-    now: number,
-    shared: Map<number, readonly SharedBatch[]>,
-    options: Omit<FanOutOptions, 'now'>,
-  ): boolean {
+  #showOne(receiver: Receiver, now: number, round: Round): boolean {
     if (!receiver.keepsUp(now)) {
       receiver.behindSince ??= now;
       return false;
     }
-    const { position, behindSince = now } = receiver;
-    if (!options.recent.covers(position)) return this.#reset(receiver);
-    const batches = shared.get(position) ?? this.#batchesFrom(position, options);
-    shared.set(position, batches);
-    const missed = batches.reduce((sum, { bytes }) => sum + bytes, 0);
-    if (now - behindSince > PATIENCE_US && missed > this.#options.snapshotBytes()) return this.#reset(receiver);
-    for (const { parts, upTo } of batches) {
+    if (this.#isTooFarBehind(receiver, now, round)) return this.#reset(receiver);
+    while (receiver.position < round.upTo) {
+      if (!receiver.hasRoom) return false;
+      const { parts, upTo } = this.#after(receiver.position, round);
       receiver.sendParts(parts);
       receiver.position = upTo;
-      if (!receiver.hasRoom) break;
     }
-    if (receiver.position < options.upTo) return false;
     receiver.behindSince = undefined;
     return true;
+  }
+
+  #isTooFarBehind({ position, behindSince = Number.POSITIVE_INFINITY }: Receiver, now: number, round: Round): boolean {
+    const { recent, upTo } = round;
+    if (!recent.covers(position)) return true;
+    return now - behindSince > PATIENCE_US && recent.bytesBetween(position, upTo) > this.#options.snapshotBytes();
   }
 
   #reset(receiver: Receiver): boolean {
@@ -125,16 +154,20 @@ export class SpectatorFeed {
     return true;
   }
 
-  #batchesFrom(position: number, options: Omit<FanOutOptions, 'now'>): readonly SharedBatch[] {
+  #after(position: number, round: Round): SharedBatch {
+    const known = round.shared.get(position);
+    if (known) return known;
     const announced = announcedAt(this.#options.seats, position);
-    return [...batches({ position, announced, producer: -1 }, options)].map(({ news, events, upTo }) => {
-      const parts = [...news, ...(events ? [events] : [])].flatMap(chunked);
-      return { parts, bytes: parts.reduce((sum, { length }) => sum + length, 0), upTo };
-    });
+    const [batch] = batches({ position, announced, producer: -1 }, round);
+    if (!batch) throw new Error(`nothing to show after seq ${position}`);
+    const { news, events, upTo } = batch;
+    const made = { parts: [...news, ...(events ? [events] : [])].flatMap(chunked), upTo };
+    round.shared.set(position, made);
+    return made;
   }
 
   #later(waitMs: number): NodeJS.Timeout {
-    return setTimeout(() => this.#options.guard(() => this.show()), waitMs);
+    return setTimeout(() => this.#options.guard(() => this.#show(TURN_MS)), waitMs);
   }
 }
 

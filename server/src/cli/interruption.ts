@@ -13,8 +13,8 @@ export function interruptedExitCode(): ExitCode {
 }
 
 /**
- * Aborts at the first SIGINT or SIGTERM: for verbs that need to stop in order. They have to end by themselves then; a
- * second signal ends the process at once.
+ * Aborts at the first SIGINT or SIGTERM: for verbs that need to stop in order. They have to end by themselves then. A second
+ * signal ends the process at once, but for a SIGTERM after a SIGTERM: whoever supervises the process may say it twice (J7).
  */
 export function interruption(): AbortSignal {
   isHandled = true;
@@ -46,6 +46,7 @@ export function watchSignals(): void {
 }
 
 function receive(signal: Signal): void {
+  if (signal === 'SIGTERM' && received === 'SIGTERM') return;
   if (isHandled && received === undefined) {
     received = signal;
     controller.abort();

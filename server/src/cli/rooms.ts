@@ -59,11 +59,19 @@ function toTable(found: readonly UnfinishedRecording[]): string[] {
     { title: 'room', align: 'left' },
     { title: 'recording', align: 'left' },
     { title: 'entries' },
+    { title: 'missing' },
     { title: 'last', align: 'left' },
     { title: 'owner', align: 'left' },
   ] as const;
-  const rows = found.map(({ room, recordingId, events, lastAt, owner }) => {
-    return [plainText(room), recordingId, formatCount(events), lastAt ?? 'never', plainText(owner ?? '', 64)];
+  const rows = found.map(({ room, recordingId, events, missing, lastAt, owner }) => {
+    return [
+      plainText(room),
+      recordingId,
+      formatCount(events),
+      formatCount(missing),
+      lastAt ?? 'never',
+      plainText(owner ?? '', 64),
+    ];
   });
   return tableLines(columns, rows);
 }

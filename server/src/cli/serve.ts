@@ -87,9 +87,16 @@ async function serve(options: ServeOptions): Promise<void> {
   // The other verbs start quicker without a relay to load.
   const { startRelay } = await import('../relay.ts');
   const log = pino({ base: undefined }, pino.destination({ fd: 2, sync: true }));
-  const relay = await startRelay({
-    ...{ port, host, dataDir, format, viewer, log, redis, redisAcceptLoss, leaseMs, from, spectatorDelayMs },
+  const journal = { redis, redisAcceptLoss, leaseMs };
+  const settings = { port, host, dataDir, format, viewer, log, ...journal, from, spectatorDelayMs };
+  const relay = await startRelay(settings, stopped).catch((error: unknown) => {
+    if (error === stopped.reason) return undefined;
+    throw error;
   });
+  if (!relay) {
+    process.exitCode = interruptedExitCode();
+    return;
+  }
   if (json) await printLine(JSON.stringify({ event: 'listening', http: relay.url, ws: relay.wsUrl }));
   else
     await printLine(

@@ -15,6 +15,6 @@ export function describeRoom({ room }: LiveRoom): object {
     events,
     checkpoints: checkpoints.map(({ name }) => name),
     durationS: playTime / 1_000_000,
-    ...(room.output.failure && { failure: room.output.failure.message }),
+    ...(room.output.sealFault && { failure: room.output.sealFault.message }),
   };
 }

@@ -78,11 +78,10 @@ function nobodyPlays(name: string): never {
 
 /** Red while something cannot be recorded: new sessions belong elsewhere, those that are here go on as far as they can (J5). */
 function readiness(context: Context, directory: RoomDirectory, journal: Journal): Response {
-  const failed = [...directory.rooms].filter(({ room }) => room.output.failure);
-  const [first] = failed;
-  const reason = journal.failed ?? first?.room.output.failure;
+  const troubles = [...directory.troubles()];
+  const reason = journal.failed ?? troubles[0]?.error;
   if (!reason) return context.text('ok');
-  const rooms = failed.map(({ room }) => ({ room: room.name, reason: room.output.failure?.message }));
+  const rooms = troubles.map(({ room, error }) => ({ room, reason: error.message }));
   return context.json({ code: reason.code, reason: reason.message, rooms }, 503);
 }
 

@@ -120,14 +120,16 @@ export class FileJournal implements Journal {
     const { refusal } = this.#log;
     if (refusal) throw refusal;
     const recording = this.#recording(recordingId);
-    const covered = coveredBySeal(recording.places, lastSeq);
+    const covered = coveredBySeal(
+      recording.places.filter(({ isReleased }) => !isReleased),
+      lastSeq,
+    );
     const sealed = recording.sealing.then(() => recording.file.append(block));
     // The caller of this seal hears of its error; the next one starts where the last good one ended.
     recording.sealing = sealed.catch(() => undefined);
     await sealed;
-    const released = new Set(covered);
-    recording.places = recording.places.filter((place) => !released.has(place));
     await this.#release(covered);
+    recording.places = recording.places.filter(({ isReleased }) => !isReleased);
     return SYNCED;
   }
 
@@ -136,7 +138,7 @@ export class FileJournal implements Journal {
     if (!recording) return;
     await this.#log.settle();
     await recording.sealing;
-    const places = [...recording.places];
+    const places = recording.places.filter(({ isReleased }) => !isReleased);
     if (recording.file.hasBlocks) yield* this.#sealedBlocks(recording.file, isStart);
     yield* this.#appendedBlocks(places);
   }
@@ -261,7 +263,11 @@ export class FileJournal implements Journal {
   async #release(places: readonly Place[]): Promise<void> {
     const { segments, marks } = this.#directory;
     await segments.releasePlaces(places);
-    await marks.sweep(segments.oldest);
+    try {
+      await marks.sweep(segments.oldest);
+    } catch {
+      // What is done is done: marks that are left go with the next release, or when the journal is opened again.
+    }
   }
 
   #recording(recordingId: string): JournaledRecording {

@@ -27,6 +27,11 @@ export class FinishedMarks {
     return this.#marks.has(recordingId);
   }
 
+  /** Number of the newest segment that any of them knew. */
+  get newestSegment(): number {
+    return Math.max(0, ...[...this.#marks.values()].map(({ newest }) => newest));
+  }
+
   /** Takes note of a file that is there; false if its name is not a mark's. */
   learn(name: string): boolean {
     const [, recordingId, digits] = NAME.exec(name) ?? [];
@@ -35,7 +40,9 @@ export class FinishedMarks {
     return true;
   }
 
+  /** One that is there already will do: what is released is not written anew into later segments. */
   async add(recordingId: string, newestSegment: number): Promise<void> {
+    if (this.has(recordingId)) return;
     const name = `${recordingId}.${newestSegment.toString(16).padStart(DIGITS, '0')}.finished`;
     const file = await this.#files.open(join(this.#directory, name));
     await file.close();

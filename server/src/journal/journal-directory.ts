@@ -8,6 +8,7 @@ import {
 } from '@gametape/shared';
 import { BufferedSource } from './buffered-source.ts';
 import type { DamageKeeper } from './damage.ts';
+import { isProbe } from './disk-probe.ts';
 import { type Files, type WritableFile, writeAll } from './files.ts';
 import { FinishedMarks } from './finished-marks.ts';
 import { KeptBlocks } from './kept-blocks.ts';
@@ -50,12 +51,15 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   const found: Segment[] = [];
   const unfinished: string[] = [];
   for (const name of [...(await files.list(path))].sort()) {
-    if (marks.learn(name)) continue;
+    if (isProbe(name)) await files.remove(join(path, name));
+    if (isProbe(name) || marks.learn(name)) continue;
     const segment = segmentNamed(path, name);
     const recordingId = UNFINISHED.exec(name)?.[1];
     if (segment) found.push(segment);
     else if (recordingId !== undefined) unfinished.push(recordingId);
   }
+  // Where numbers started over, marks of segments that are gone would stay.
+  segments.skipTo(marks.newestSegment);
   const sealed = new Map<string, SealedPart>();
   for (const recordingId of unfinished) {
     sealed.set(recordingId, await readUnfinished(fileOf(path, recordingId), options));
@@ -65,7 +69,8 @@ export async function readJournalDirectory(path: string, options: ReadOptions): 
   });
   for (const segment of found) {
     segments.add(segment);
-    const isTornTailExpected = segment === found.at(-1);
+    // The one before the last may not have been synced yet, or may be what a full disk left of it.
+    const isTornTailExpected = found.slice(-2).includes(segment);
     await scanFile(segment.path, 0, { ...options, isTornTailExpected }, (offset, header) => {
       kept.take(segment, offset, header);
     });

@@ -1,18 +1,16 @@
 import type { Compression } from '@gametape/shared';
 import { SILENT } from '../log.ts';
+import { openRedis } from './open-redis.ts';
 import { type BlockReading, loggedBlocks, sealedBlocks } from './redis-blocks.ts';
-import { RedisConnection } from './redis-connection.ts';
 import { keysOf, ROOMS_KEY, readEntries, readPatiently } from './redis-entries.ts';
 import { beginnings } from './redis-inventory.ts';
-import { parseRedisUrl, withoutPassword } from './redis-url.ts';
 import { type UnfinishedRecording, UnfinishedSummary } from './unfinished-summary.ts';
 
 const TIMEOUT_MS = 5_000;
 
 /** What the journal in a Redis has, which relays may be writing to. Nothing is claimed or changed. @throws GametapeError `UNREACHABLE` */
 export async function listRedis(url: string, compression: Compression): Promise<UnfinishedRecording[]> {
-  const options = { name: withoutPassword(url), log: SILENT, timeoutMs: TIMEOUT_MS, onBack: () => {} };
-  const connection = await RedisConnection.open({ ...options, redis: parseRedisUrl(url) });
+  const connection = await openRedis(url, { log: SILENT, timeoutMs: TIMEOUT_MS, onBack: () => {} });
   try {
     const rooms = ((await readPatiently(connection, ['SMEMBERS', ROOMS_KEY])) as unknown[]).map(String).sort();
     const listed: UnfinishedRecording[] = [];
@@ -24,7 +22,7 @@ export async function listRedis(url: string, compression: Compression): Promise<
 }
 
 async function listRoom(
-  connection: RedisConnection,
+  connection: BlockReading['connection'],
   room: string,
   compression: Compression,
 ): Promise<UnfinishedRecording[]> {

@@ -5,6 +5,7 @@ import {
   decodeBlockHeader,
   isGametapeError,
 } from '@gametape/shared';
+import { BlockChain } from './block-chain.ts';
 import type { JournalDamage } from './damage.ts';
 import type { RecoveredBlock } from './journal.ts';
 import type { RedisConnection } from './redis-connection.ts';
@@ -39,8 +40,9 @@ export interface ReadBlock extends RecoveredBlock {
 export type IsStart = (block: RecoveredBlock) => boolean;
 
 /**
- * The sealed blocks of a recording, each once, in order. What is damaged is set aside (J6). `isStart` is asked about the intact
- * ones, the newest first, until it says true: those before that one are left out.
+ * The sealed blocks of a recording, each once, as they lie in the stream: one that was written again may come after those that
+ * follow it. What is damaged is set aside (J6). `isStart` is asked about the intact ones, the newest first, until it says true:
+ * those before that one are left out.
  */
 export async function* sealedBlocks(
   reading: BlockReading,
@@ -59,11 +61,11 @@ export async function* sealedBlocksFrom(
 ): AsyncGenerator<ReadBlock> {
   const { connection, keys } = reading;
   const from = start ?? (await firstCheckpoint(reading, recordingId));
-  const seen = new SeenBlocks();
+  const chain = new BlockChain();
   for await (const entry of readEntries(connection, keys.checkpoints, 'checkpoints', from)) {
     if (entry.recordingId !== recordingId) continue;
     const read = await readBlock(reading, keys.checkpoints, entry, true);
-    if (read && seen.isNew(read.header)) yield read;
+    if (read && chain.add(read.header) !== 'again') yield read;
   }
 }
 

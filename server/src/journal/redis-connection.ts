@@ -1,237 +1,37 @@
-import { GametapeError } from '@gametape/shared';
-import { Redis, type RedisOptions } from 'ioredis';
 import type { Logger } from '../log.ts';
-import { isReplica, RedisAway } from './redis-errors.ts';
-
-/** An unanswered command is looked at this often, so that a process that was stopped itself does not blame Redis. */
-const TICK_MS = 100;
-const FIRST_WAIT_MS = 50;
-const LONGEST_WAIT_MS = 1_000;
 
 export type Argument = string | Uint8Array | number;
 
-export interface RedisConnectionOptions {
-  readonly redis: RedisOptions;
-  /** The address as it may be logged. */
-  readonly name: string;
-  readonly log: Logger;
+export interface CommandOptions {
   /** Longest time without an answer before the connection is taken for dead, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Called when Redis answers again after it was away. */
-  readonly onBack: () => void;
-}
-
-interface Command {
-  readonly args: readonly Argument[];
-  readonly resolve: (reply: unknown) => void;
-  readonly reject: (error: unknown) => void;
-  ticksLeft: number;
+  readonly timeoutMs?: number;
 }
 
 /**
- * One connection at a time to one Redis. Nothing is queued or sent again here: a command that was under way when the
- * connection was lost is rejected with RedisAway, and so is every other until Redis is back. Commands of one turn of the event
- * loop travel together.
+ * A way to one Redis, or to a Redis Cluster. A command is carried out once at the most: one that was under way when a connection
+ * was lost is rejected, as is every other until Redis is back. Commands about the same keys arrive in the order they were given
+ * in, or else some of them are rejected.
  */
-export class RedisConnection {
-  readonly #options: RedisConnectionOptions;
-  #client: Redis | undefined;
-  #batch: Command[] = [];
-  readonly #underWay = new Set<Command>();
-  readonly #ticker: NodeJS.Timeout;
-  #isClosed = false;
-  #whyAway = 'not connected yet';
-
-  private constructor(options: RedisConnectionOptions) {
-    this.#options = options;
-    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
-    this.#ticker.unref();
-  }
-
-  /** @throws GametapeError `UNREACHABLE` when it does not answer or does not let us in. */
-  static async open(options: RedisConnectionOptions): Promise<RedisConnection> {
-    const connection = new RedisConnection(options);
-    try {
-      await connection.#connect();
-      return connection;
-    } catch (cause) {
-      await connection.close();
-      const hint = 'Check the address, user and password, and that Redis is running.';
-      const message = `${options.name}: no Redis answers there (${(cause as Error).message})`;
-      throw new GametapeError('UNREACHABLE', message, { cause, hint });
-    }
-  }
-
-  get name(): string {
-    return this.#options.name;
-  }
-
-  get isClosed(): boolean {
-    return this.#isClosed;
-  }
-
-  get isAway(): boolean {
-    return this.#client === undefined;
-  }
-
+export interface RedisConnection {
+  /** The address as it may be logged. */
+  readonly name: string;
+  readonly isClosed: boolean;
   /**
-   * Sends a command; texts in its reply are Buffers.
+   * Sends a command; texts in its reply are Buffers. In a cluster its keys say where to.
    *
    * @throws RedisAway, or the error that Redis answers with
    */
-  command(args: readonly Argument[], { timeoutMs = this.#options.timeoutMs } = {}): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      if (!this.#client) {
-        reject(new RedisAway(this.#whyAway));
-        return;
-      }
-      this.#batch.push({ args, resolve, reject, ticksLeft: Math.ceil(timeoutMs / TICK_MS) + 1 });
-      if (this.#batch.length === 1) queueMicrotask(() => this.#sendBatch());
-    });
-  }
-
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    clearInterval(this.#ticker);
-    this.#leave('closed');
-  }
-
-  #sendBatch(): void {
-    const batch = this.#batch;
-    this.#batch = [];
-    const client = this.#client;
-    if (!client) {
-      for (const { reject } of batch) reject(new RedisAway(this.#whyAway));
-      return;
-    }
-    const pipeline = client.pipeline();
-    for (const command of batch) {
-      this.#underWay.add(command);
-      const [name, ...rest] = command.args.map(toArgument);
-      pipeline.callBuffer(String(name), rest);
-    }
-    pipeline.exec().then(
-      (results) => this.#settle(client, batch, results ?? []),
-      // The whole batch fails when the connection does.
-      (error: Error) => this.#goAway(client, error.message),
-    );
-  }
-
-  #settle(client: Redis, batch: readonly Command[], results: readonly [Error | null, unknown][]): void {
-    let broken: Error | undefined;
-    for (const [i, command] of batch.entries()) {
-      // It was given up meanwhile.
-      if (!this.#underWay.delete(command)) continue;
-      const [error, reply] = results[i] ?? [new RedisAway('no answer'), undefined];
-      if (!error) command.resolve(reply);
-      else {
-        const isConnection = isConnectionError(error);
-        command.reject(isConnection ? new RedisAway(error.message) : error);
-        if (isConnection || isReplica(error)) broken = error;
-      }
-    }
-    if (broken) this.#goAway(client, broken.message);
-  }
-
-  async #connect(): Promise<void> {
-    const { redis, timeoutMs } = this.#options;
-    const client = new Redis({
-      ...redis,
-      lazyConnect: true,
-      // This class connects again by itself: what was under way must not be sent again behind its back.
-      retryStrategy: () => null,
-      sentinelRetryStrategy: () => null,
-      autoResendUnfulfilledCommands: false,
-      enableOfflineQueue: false,
-      enableReadyCheck: false,
-      maxRetriesPerRequest: 0,
-      connectTimeout: timeoutMs,
-      disableClientInfo: true,
-      protocol: 2,
-      noDelay: true,
-    });
-    let reason = 'the connection was closed';
-    client.on('error', (error: Error) => {
-      reason = error.message;
-    });
-    client.on('close', () => this.#goAway(client, reason));
-    try {
-      await within(client.connect(), timeoutMs, () => reason);
-      await within(client.ping(), timeoutMs, () => 'it does not answer');
-    } catch (error) {
-      client.disconnect();
-      // What ioredis throws says only that the connection is closed.
-      throw reason === 'the connection was closed' ? error : new Error(reason);
-    }
-    if (this.#isClosed) client.disconnect();
-    else this.#client = client;
-  }
-
-  #goAway(client: Redis, why: string): void {
-    if (client !== this.#client) return;
-    this.#leave(why);
-    if (this.#isClosed) return;
-    this.#options.log.warn({ redis: this.name, reason: why }, 'redis is away');
-    void this.#comeBack();
-  }
-
-  #leave(why: string): void {
-    const client = this.#client;
-    this.#client = undefined;
-    this.#whyAway = why;
-    client?.disconnect();
-    const lost = [...this.#underWay, ...this.#batch];
-    this.#underWay.clear();
-    this.#batch = [];
-    for (const { reject } of lost) reject(new RedisAway(why));
-  }
-
-  async #comeBack(): Promise<void> {
-    const awaySince = performance.now();
-    for (let waitMs = FIRST_WAIT_MS; !this.#isClosed; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
-      await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random() / 2)));
-      if (this.#isClosed) return;
-      try {
-        await this.#connect();
-      } catch {
-        continue;
-      }
-      if (!this.#client) return;
-      const awayMs = Math.round(performance.now() - awaySince);
-      this.#options.log.warn({ redis: this.name, awayMs }, 'redis is back');
-      this.#options.onBack();
-      return;
-    }
-  }
-
-  #tick(): void {
-    for (const command of this.#underWay) {
-      if (--command.ticksLeft > 0) continue;
-      if (this.#client) this.#goAway(this.#client, 'a command was not answered in time');
-      return;
-    }
-  }
+  command(args: readonly Argument[], options?: CommandOptions): Promise<unknown>;
+  /** Asks every master for what each says of itself. @throws the same when one of them does not answer */
+  commandAll(args: readonly Argument[]): Promise<readonly unknown[]>;
+  close(): Promise<void>;
 }
 
-function toArgument(argument: Argument): string | number | Buffer {
-  if (!(argument instanceof Uint8Array)) return argument;
-  return Buffer.from(argument.buffer, argument.byteOffset, argument.byteLength);
-}
-
-/** Errors of ioredis itself, not of Redis. */
-function isConnectionError({ message }: Error): boolean {
-  return /^(Connection is closed|Stream isn't writeable|Command timed out|Reached the max retries)/.test(message);
-}
-
-async function within<T>(promise: Promise<T>, limitMs: number, reason: () => string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(reason())), limitMs);
-  });
-  promise.catch(() => undefined);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+export interface RedisConnectionOptions {
+  /** The address as it may be logged. */
+  readonly name: string;
+  readonly log: Logger;
+  readonly timeoutMs: number;
+  /** Called when Redis answers again after it was away, and when another server has taken the place of one. */
+  readonly onBack: () => void;
 }

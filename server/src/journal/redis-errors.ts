@@ -8,7 +8,7 @@ export type RedisFault = 'away' | 'for now' | 'refused' | 'for good';
 
 /** Answers that another moment, or another server behind the same name, will not give. */
 const FOR_NOW =
-  /^(LOADING|MASTERDOWN|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|BUSY|UNBLOCKED|EXECABORT|ERR max number of clients)\b/;
+  /^(LOADING|MASTERDOWN|READONLY|OOM|MISCONF|NOREPLICAS|CLUSTERDOWN|TRYAGAIN|BUSY|MOVED|ASK|UNBLOCKED|EXECABORT|ERR max number of clients)\b/;
 
 /**
  * `refused`: XADD found an entry of the same or a higher id, so this one is there already or another owner has written since.

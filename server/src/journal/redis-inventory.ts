@@ -18,7 +18,7 @@ export async function unfinishedOf(connection: RedisConnection, { keys, log }: R
   const begun = await beginnings(connection, keys);
   for (const recordingId of finished) {
     await eraseCheckpoints(connection, keys, recordingId);
-    await log.release(log.of(recordingId));
+    await log.forget(recordingId);
   }
   const unfinished = [...new Set([...logged, ...begun.keys()])].filter((id) => !finished.has(id));
   const kept: string[] = [];

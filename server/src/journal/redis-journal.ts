@@ -14,15 +14,16 @@ import type {
   SealedBlock,
   SealedBlocks,
 } from './journal.ts';
+import { openRedis } from './open-redis.ts';
 import { checkedBlock } from './read-sealed.ts';
 import { type IsStart, loggedBlocks, type ReadBlock, sealedBlocks, sealedBlocksFrom } from './redis-blocks.ts';
-import { RedisConnection } from './redis-connection.ts';
+import type { RedisConnection } from './redis-connection.ts';
 import { idText, parseId, ROOMS_KEY, readEntry } from './redis-entries.ts';
 import type { RedisRoom } from './redis-room.ts';
 import { RedisRooms } from './redis-rooms.ts';
-import { checkSettings, readSettings } from './redis-settings.ts';
+import { checkSettings, type RedisSettings, readSettings } from './redis-settings.ts';
 import { RedisStability, type Unstable } from './redis-stability.ts';
-import { parseRedisUrl, withoutPassword } from './redis-url.ts';
+import { withoutPassword } from './redis-url.ts';
 import { Spool } from './spool.ts';
 
 export interface RedisJournalOptions {
@@ -33,6 +34,8 @@ export interface RedisJournalOptions {
   readonly onDamage: (damage: JournalDamage) => void;
   /** Another relay has the room from now on. */
   readonly onLost: (room: string, error: GametapeError) => void;
+  /** From now on `stable` is worth something else. @default undefined */
+  readonly onDurability?: (durability: Durability) => void;
   /** The same whenever this relay is started again, and of no other: it takes its own rooms back at once. */
   readonly relayId: string;
   /** Directory for copies of sealed blocks while a recording is finished. */
@@ -70,6 +73,8 @@ export class RedisJournal implements Journal {
   readonly #stability: RedisStability;
   readonly #rooms: RedisRooms;
   readonly #spool: Spool;
+  readonly #looking: NodeJS.Timeout;
+  #risks: readonly string[] = [];
   #isClosed = false;
 
   private constructor(
@@ -85,6 +90,7 @@ export class RedisJournal implements Journal {
     const claimant = { relayId, token, leaseMs };
     const onAccepted = (unstable: Unstable) => stability.add(unstable);
     this.#rooms = new RedisRooms({ ...options, connection, claimant, onAccepted });
+    this.#looking = setInterval(() => void this.#lookAtSettings(), leaseMs / 3);
   }
 
   /** @throws GametapeError `UNREACHABLE`, `NOT_ALLOWED` for a Redis that may lose what it acknowledges */
@@ -96,20 +102,23 @@ export class RedisJournal implements Journal {
     const onBack = () => {
       if (journal) void journal.#resync();
     };
-    const connection = await RedisConnection.open({ redis: parseRedisUrl(url), name, log, timeoutMs, onBack });
+    const connection = await openRedis(url, { log, timeoutMs, onBack });
     try {
       const settings = await readSettings(connection);
-      if (!all.acceptsLoss) checkSettings(settings, name);
-      for (const risk of settings.risks) log.warn({ redis: name, risk }, 'redis may lose what it has acknowledged');
+      checkSettings(settings, name, all.acceptsLoss);
       const spool = new Spool(all.spoolDirectory, all.compression);
       await spool.clear();
       const stability = new RedisStability(connection, settings.durability);
       journal = new RedisJournal(all, { connection, stability, spool });
+      journal.#noteRisks(settings.risks);
       log.info({ redis: name, version: settings.version, durability: settings.durability }, 'journal in redis');
       return journal;
     } catch (error) {
       await connection.close();
-      throw error;
+      if (error instanceof GametapeError) throw error;
+      const hint =
+        'Its user needs INFO, the commands for streams, hashes, sets and strings, and CLUSTER SLOTS in a cluster.';
+      throw new GametapeError('NOT_ALLOWED', `${name}: ${(error as Error).message}`, { cause: error, hint });
     }
   }
 
@@ -154,7 +163,7 @@ export class RedisJournal implements Journal {
       this.#stability.add({ stabilize: resolve, reject });
     });
     stable.catch(() => undefined);
-    await room.log.release(covered);
+    await room.log.sealed(recordingId, covered);
     return { stable };
   }
 
@@ -170,7 +179,10 @@ export class RedisJournal implements Journal {
     let sealedSeq = 0;
     for await (const block of sealedBlocks(reading, recordingId, isStart)) {
       room.checkpoints.adopt(recordingId, block.entry.id);
-      sealedSeq = Math.max(sealedSeq, block.header.lastSeq);
+      const { events, lastSeq } = block.header;
+      // It was written again, and those that follow it have come already.
+      if (events > 0 && lastSeq <= sealedSeq) continue;
+      sealedSeq = Math.max(sealedSeq, lastSeq);
       yield block;
     }
     yield* loggedBlocks(reading, recordingId, sealedSeq);
@@ -228,6 +240,7 @@ export class RedisJournal implements Journal {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#rooms.stop();
+    clearInterval(this.#looking);
     const rooms = this.#rooms.all;
     await before(CLOSE_MS, Promise.all(rooms.map((room) => room.settled())));
     await before(CLOSE_MS, this.#stability.settled());
@@ -239,13 +252,39 @@ export class RedisJournal implements Journal {
 
   /** Settings may be others, and what had been acknowledged may be gone. */
   async #resync(): Promise<void> {
+    this.#stability.restart();
+    for (const room of this.#rooms.all) void room.resync();
+    await this.#lookAtSettings();
+  }
+
+  /** Somebody may change them while Redis runs. */
+  async #lookAtSettings(): Promise<void> {
+    let settings: RedisSettings;
     try {
-      this.#stability.restart((await readSettings(this.#connection)).durability);
+      settings = await readSettings(this.#connection);
     } catch {
-      // Away again: it is asked the next time it is back.
+      // Away: it is asked when it is back.
       return;
     }
-    for (const room of this.#rooms.all) void room.resync();
+    this.#noteRisks(settings.risks);
+    const { durability } = settings;
+    const before = this.#stability.durability;
+    if (durability === before || this.#isClosed) return;
+    this.#stability.restart(durability);
+    this.#options.log.error(
+      { redis: this.#connection.name, before, durability },
+      'stable is worth something else from now on',
+    );
+    this.#options.onDurability?.(durability);
+  }
+
+  #noteRisks(risks: readonly string[]): void {
+    const redis = this.#connection.name;
+    for (const risk of risks) {
+      if (!this.#risks.includes(risk))
+        this.#options.log.warn({ redis, risk }, 'redis may lose what it has acknowledged');
+    }
+    this.#risks = risks;
   }
 }
 

@@ -1,3 +1,4 @@
+import type { GametapeError } from '@gametape/shared';
 import type { Pending } from './appended.ts';
 import { coveredBySeal } from './covered-by-seal.ts';
 import type { Argument, RedisConnection } from './redis-connection.ts';
@@ -10,19 +11,42 @@ import {
   readEntries,
   type StreamEntry,
 } from './redis-entries.ts';
+import type { Unstable } from './redis-stability.ts';
 
 /** One entry of the log, until nobody needs it. */
 export interface LogEntry {
   id: EntryId;
   readonly recordingId: string;
   readonly lastSeq: number;
-  /** Undefined for one that an earlier owner wrote, and for marks. */
-  readonly block: Uint8Array | undefined;
-  /** Undefined for one that an earlier owner wrote. */
-  readonly pending: Pending | undefined;
+  /** Undefined for one that an earlier owner wrote, one that is sealed, and for marks. */
+  block: Uint8Array | undefined;
+  /** Undefined for one that an earlier owner wrote, and once it is stable: there may be many for as long as nothing is sealed. */
+  pending: Pending | undefined;
   isAccepted: boolean;
-  /** Sealed, or its recording finished. */
+  /** Sealed, and so is what comes after it; or its recording is finished. */
   isReleased: boolean;
+}
+
+/** An entry that Redis has acknowledged under an id, waiting to be stable. */
+export class AcknowledgedEntry implements Unstable {
+  readonly #entry: LogEntry;
+  readonly #id: EntryId;
+
+  constructor(entry: LogEntry) {
+    this.#entry = entry;
+    this.#id = entry.id;
+  }
+
+  /** One that has been written again since is stable when that is. */
+  stabilize(): void {
+    if (this.#entry.id !== this.#id) return;
+    this.#entry.pending?.stabilize();
+    this.#entry.pending = undefined;
+  }
+
+  reject(error: GametapeError): void {
+    this.#entry.pending?.reject(error);
+  }
 }
 
 export interface RedisLogOptions {
@@ -31,7 +55,7 @@ export interface RedisLogOptions {
   /** An entry was not taken: nothing more is sent until `resend`. */
   readonly onTrouble: (error: unknown) => void;
   /** Redis has acknowledged it, and all before it. */
-  readonly onAccepted: (pending: Pending) => void;
+  readonly onAccepted: (entry: LogEntry, pending: Pending) => void;
 }
 
 /**
@@ -42,7 +66,7 @@ export class RedisLog {
   readonly #options: RedisLogOptions;
   #entries: LogEntry[] = [];
   /** Those whose append is not acknowledged, or not before all others before it. */
-  readonly #unsettled: LogEntry[] = [];
+  #unsettled: LogEntry[] = [];
   /** Entries that are sent and not answered. */
   #underWay = 0;
   readonly #waitingForAnswers: (() => void)[] = [];
@@ -50,6 +74,8 @@ export class RedisLog {
   #n = 0;
   /** Highest id that Redis has acknowledged. */
   #acknowledged: EntryId;
+  /** What the last sealed block of each recording covers. */
+  readonly #sealed = new Map<string, readonly LogEntry[]>();
   #isHeld = false;
   #unacceptedBytes = 0;
 
@@ -108,23 +134,21 @@ export class RedisLog {
     );
   }
 
-  of(recordingId: string): readonly LogEntry[] {
-    return this.#entries.filter((entry) => entry.recordingId === recordingId);
+  /**
+   * A block that covers these entries is sealed. They stay in Redis until the next one is: should the block not be there when
+   * it is needed, they are (J3). The block itself is kept in memory for a Redis that forgets.
+   */
+  async sealed(recordingId: string, covered: readonly LogEntry[]): Promise<void> {
+    const before = this.#sealed.get(recordingId) ?? [];
+    this.#sealed.set(recordingId, covered);
+    for (const entry of covered) if (entry.isAccepted) entry.block = undefined;
+    await this.#release(before);
   }
 
-  /** Lets go of entries; Redis forgets those before which nothing is needed. Safe whoever owns the room: ids only grow. */
-  async release(entries: Iterable<LogEntry>): Promise<void> {
-    for (const entry of entries) entry.isReleased = true;
-    const end = this.#entries.findIndex(({ isAccepted, isReleased }) => !isAccepted || !isReleased);
-    const gone = this.#entries.splice(0, end < 0 ? this.#entries.length : end);
-    const last = gone.at(-1);
-    if (!last) return;
-    const next = this.#entries[0]?.id ?? { epoch: last.id.epoch, n: last.id.n + 1 };
-    try {
-      await this.#options.connection.command(['XTRIM', this.#options.key, 'MINID', idText(next)]);
-    } catch {
-      // The next one takes them along.
-    }
+  /** Lets go of all entries of a recording. */
+  async forget(recordingId: string): Promise<void> {
+    this.#sealed.delete(recordingId);
+    await this.#release(this.#entries.filter((entry) => entry.recordingId === recordingId));
   }
 
   /** Nothing is sent until `resend`; resolves when all that was under way has been answered or given up. */
@@ -139,8 +163,11 @@ export class RedisLog {
     this.#n = 0;
     this.#acknowledged = { epoch, n: 0 };
     const kept = this.#entries.filter(({ block, isReleased, isAccepted }) => !isAccepted || (block && !isReleased));
-    const missing = this.#entries.length - kept.length;
+    const elsewhere = new Set([...kept, ...[...this.#sealed.values()].flat()]);
+    const missing = this.#entries.filter((entry) => !entry.isReleased && !elsewhere.has(entry)).length;
     this.#entries = kept;
+    // What was accepted is so again only when Redis has it again: it may not be stable before.
+    this.#unsettled = kept.filter(({ pending }) => pending);
     for (const entry of kept) {
       if (entry.isAccepted) this.#unacceptedBytes += entry.block?.length ?? 0;
       entry.isAccepted = false;
@@ -167,7 +194,7 @@ export class RedisLog {
     while (this.unaccepted.length > 0) {
       const sent = this.unaccepted.map((entry) => {
         entry.id = { epoch: this.#epoch, n: ++this.#n };
-        return this.#add(entry);
+        return this.#add(entry).then(() => this.#accept(entry));
       });
       const results = await Promise.allSettled(sent);
       for (const result of results) if (result.status === 'rejected') throw result.reason;
@@ -188,10 +215,28 @@ export class RedisLog {
     this.#isHeld = true;
   }
 
+  /** Lets go of entries; Redis forgets those before which nothing is needed. Safe whoever owns the room: ids only grow. */
+  async #release(entries: Iterable<LogEntry>): Promise<void> {
+    for (const entry of entries) entry.isReleased = true;
+    const end = this.#entries.findIndex(({ isAccepted, isReleased }) => !isAccepted || !isReleased);
+    const gone = this.#entries.splice(0, end < 0 ? this.#entries.length : end);
+    const last = gone.at(-1);
+    if (!last) return;
+    const next = this.#entries[0]?.id ?? { epoch: last.id.epoch, n: last.id.n + 1 };
+    try {
+      await this.#options.connection.command(['XTRIM', this.#options.key, 'MINID', idText(next)]);
+    } catch {
+      // The next one takes them along.
+    }
+  }
+
   #send(entry: LogEntry): void {
     this.#underWay++;
     this.#add(entry).then(
-      () => this.#answered(),
+      () => {
+        this.#accept(entry);
+        this.#answered();
+      },
       (error: unknown) => {
         if (!entry.isAccepted && !this.#isHeld) {
           this.#isHeld = true;
@@ -207,11 +252,9 @@ export class RedisLog {
     if (this.#underWay === 0) for (const resolve of this.#waitingForAnswers.splice(0)) resolve();
   }
 
-  #add(entry: LogEntry): Promise<void> {
-    const { recordingId, lastSeq, block, id } = entry;
+  #add({ recordingId, lastSeq, block, id }: LogEntry): Promise<unknown> {
     const fields: Argument[] = block ? blockFields(recordingId, lastSeq, block) : finishedFields(recordingId);
-    const command = this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
-    return command.then(() => this.#accept(entry));
+    return this.#options.connection.command(['XADD', this.#options.key, idText(id), ...fields]);
   }
 
   #accept(entry: LogEntry): void {
@@ -222,7 +265,7 @@ export class RedisLog {
     // Acks are cumulative: an entry that got in ahead of another waits for it.
     const end = this.#unsettled.findIndex(({ isAccepted }) => !isAccepted);
     const settled = this.#unsettled.splice(0, end < 0 ? this.#unsettled.length : end);
-    for (const { pending } of settled) if (pending) this.#options.onAccepted(pending);
+    for (const taken of settled) if (taken.pending) this.#options.onAccepted(taken, taken.pending);
   }
 }
 

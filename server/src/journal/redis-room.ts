@@ -16,7 +16,7 @@ import {
   readPatiently,
 } from './redis-entries.ts';
 import { faultOf } from './redis-errors.ts';
-import { RedisLog } from './redis-log.ts';
+import { AcknowledgedEntry, RedisLog } from './redis-log.ts';
 import type { Unstable } from './redis-stability.ts';
 
 const FIRST_WAIT_MS = 20;
@@ -69,10 +69,10 @@ export class RedisRoom {
         connection,
         key: keys.log,
         onTrouble: (error) => void this.mended(error).catch(() => undefined),
-        onAccepted: (pending) => {
+        onAccepted: (entry, pending) => {
           this.#waitingSince = this.log.unacceptedBytes > 0 ? performance.now() : undefined;
           pending.accept();
-          options.onAccepted(pending);
+          options.onAccepted(new AcknowledgedEntry(entry));
         },
       },
       epoch,
@@ -149,7 +149,7 @@ export class RedisRoom {
   async erase(recordingId: string): Promise<void> {
     await this.checkpoints.delete(recordingId);
     await readPatiently(this.#options.connection, ['HDEL', this.keys.recordings, recordingId]);
-    await this.log.release(this.log.of(recordingId));
+    await this.log.forget(recordingId);
     this.recordings.delete(recordingId);
   }
 
@@ -197,6 +197,8 @@ export class RedisRoom {
   /** Where the log ends. Claims the room anew if Redis has forgotten that it is ours. @throws GametapeError `ROOM_ELSEWHERE` */
   async #checkOwned(): Promise<EntryId> {
     const { connection, claimant } = this.#options;
+    // Blocks may be sealed meanwhile: Redis must have what it had acknowledged when it was asked.
+    const expected = { log: this.log.acknowledged, checkpoints: this.checkpoints.acknowledged };
     const [log = FIRST_ID, checkpoints = FIRST_ID, claim] = await Promise.all([
       lastId(connection, this.keys.log),
       lastId(connection, this.keys.checkpoints),
@@ -210,7 +212,7 @@ export class RedisRoom {
       // Claiming anew was interrupted.
       return await this.#claimAgain();
     }
-    const isForgotten = isBefore(log, this.log.acknowledged) || isBefore(checkpoints, this.checkpoints.acknowledged);
+    const isForgotten = isBefore(log, expected.log) || isBefore(checkpoints, expected.checkpoints);
     const length = await connection.command(['XLEN', this.keys.log]);
     if (
       claim?.claim === claimant.token &&

@@ -59,7 +59,8 @@ export class RedisRooms {
       return { epoch, unfinished: [] };
     }
     const owned = this.#rooms.get(name);
-    if (owned) {
+    // One that has failed begins anew with what Redis has (J5).
+    if (owned && !owned.over) {
       owned.isWanted = true;
       return { epoch: owned.epoch, unfinished: [] };
     }

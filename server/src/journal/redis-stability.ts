@@ -36,8 +36,8 @@ export class RedisStability {
     return this.#durability;
   }
 
-  /** The settings may have changed with the server, while it was away: looks at what was before count no more. */
-  restart(durability: RedisSettings['durability']): void {
+  /** The server may be another now, or its settings: looks at what was before count no more. */
+  restart(durability: RedisSettings['durability'] = this.#durability): void {
     this.#durability = durability;
     this.#cleanAt = undefined;
   }
@@ -91,11 +91,12 @@ export class RedisStability {
 
   async #isClean(): Promise<boolean> {
     try {
-      const info = parseInfo(await this.#connection.command(['INFO', 'persistence']));
-      return (
-        info.get('aof_buffer_length') === '0' &&
-        info.get('aof_pending_bio_fsync') === '0' &&
-        info.get('aof_last_write_status') === 'ok'
+      const infos = (await this.#connection.commandAll(['INFO', 'persistence'])).map(parseInfo);
+      return infos.every(
+        (info) =>
+          info.get('aof_buffer_length') === '0' &&
+          info.get('aof_pending_bio_fsync') === '0' &&
+          info.get('aof_last_write_status') === 'ok',
       );
     } catch {
       return false;

@@ -4,7 +4,14 @@ import type { RedisOptions } from 'ioredis';
 const SENTINEL_PORT = 26_379;
 const REDIS_PORT = 6_379;
 const EXAMPLES =
-  'Use redis://host:port/db, rediss://… for TLS, or redis+sentinel://host:port,host:port/master-name/db (rediss+sentinel://…).';
+  'Use redis://host:port/db, redis+sentinel://host:port,host:port/master-name/db or redis+cluster://host:port,host:port; rediss for TLS.';
+
+/** How Redis is reached. */
+export interface RedisAddress {
+  readonly redis: RedisOptions;
+  /** Some nodes of a Redis Cluster, which know the others. */
+  readonly seeds?: readonly { readonly host: string; readonly port: number }[];
+}
 
 /**
  * What a URL says about reaching Redis. User and password in front of the hosts are those of Redis itself; for Sentinel, the
@@ -12,9 +19,9 @@ const EXAMPLES =
  *
  * @throws GametapeError `UNREACHABLE` for what is no such URL; nothing of its password is in the message.
  */
-export function parseRedisUrl(url: string): RedisOptions {
-  const [, secure, sentinel, credentials = '', hosts = '', path = ''] =
-    /^redis(s?)(\+sentinel)?:\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/.exec(url) ?? [];
+export function parseRedisUrl(url: string): RedisAddress {
+  const [, secure, kind, credentials = '', hosts = '', path = ''] =
+    /^redis(s?)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^/]+)\/?(.*)$/.exec(url) ?? [];
   if (hosts === '') throw unknown('it does not look like one');
   const [user, password] = readCredentials(credentials);
   const tls = secure === 's' ? { tls: {} } : {};
@@ -22,9 +29,13 @@ export function parseRedisUrl(url: string): RedisOptions {
     ...(user !== undefined && { username: user }),
     ...(password !== undefined && { password }),
   };
-  if (sentinel === undefined) {
+  if (kind === undefined) {
     const { host, port } = readHost(hosts, REDIS_PORT);
-    return { host, port, db: readDb(path), ...login, ...tls };
+    return { redis: { host, port, db: readDb(path), ...login, ...tls } };
+  }
+  if (kind === '+cluster') {
+    if (path !== '') throw unknown('a cluster has one database, without a number');
+    return { redis: { ...login, ...tls }, seeds: hosts.split(',').map((host) => readHost(host, REDIS_PORT)) };
   }
   const [name = '', db = ''] = path.split('/');
   if (name === '') throw unknown('the name of the master is missing');
@@ -34,7 +45,7 @@ export function parseRedisUrl(url: string): RedisOptions {
     ...(user !== undefined && { sentinelUsername: user }),
   };
   const sentinelTls = secure === 's' ? { sentinelTLS: {}, enableTLSForSentinelMode: true } : {};
-  return { sentinels, name, db: readDb(db), ...login, ...asWell, ...tls, ...sentinelTls };
+  return { redis: { sentinels, name, db: readDb(db), ...login, ...asWell, ...tls, ...sentinelTls } };
 }
 
 /** The URL as it may be logged. */

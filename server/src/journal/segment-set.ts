@@ -23,15 +23,15 @@ const NAME = /^([0-9a-f]{16})\.log$/;
 
 /** The segments there are, each kept for as long as something in it is needed. */
 export class SegmentSet {
+  readonly directory: string;
   readonly #files: Files;
-  readonly #directory: string;
   /** How often each is needed: by places, by a reader, by the writer. */
   readonly #needs = new Map<Segment, number>();
   #lastNumber = 0;
 
   constructor(files: Files, directory: string) {
     this.#files = files;
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   /** Number of the oldest segment, or of the next one if there is none. */
@@ -48,13 +48,18 @@ export class SegmentSet {
   /** Name and number of the segment that comes after all others. It is not yet in the set. */
   next(): Segment {
     const number = this.#lastNumber + 1;
-    return { number, path: join(this.#directory, `${number.toString(16).padStart(DIGITS, '0')}.log`) };
+    return { number, path: join(this.directory, `${number.toString(16).padStart(DIGITS, '0')}.log`) };
   }
 
   /** Takes in a segment that is there, needed once until it is released. */
   add(segment: Segment): void {
     this.#lastNumber = Math.max(this.#lastNumber, segment.number);
     this.#needs.set(segment, 1);
+  }
+
+  /** Segments up to that number are or were there: none of them is made again. */
+  skipTo(number: number): void {
+    this.#lastNumber = Math.max(this.#lastNumber, number);
   }
 
   need(segment: Segment): void {
@@ -73,11 +78,10 @@ export class SegmentSet {
 
   /** Lets go of the blocks at `places`; a segment that nobody needs any more is removed. */
   async releasePlaces(places: Iterable<Place>): Promise<void> {
-    for (const place of places) {
-      if (place.isReleased) continue;
-      place.isReleased = true;
-      if (place.segment) await this.release(place.segment);
-    }
+    const released = [...places].filter(({ isReleased }) => !isReleased);
+    // All of them at once: whoever looks while segments are removed finds none of them.
+    for (const place of released) place.isReleased = true;
+    for (const { segment } of released) if (segment) await this.release(segment);
   }
 
   async release(segment: Segment): Promise<void> {

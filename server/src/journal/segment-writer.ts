@@ -63,17 +63,41 @@ export class SegmentWriter {
 
   /** Closes a segment that is full and synced. */
   async close(): Promise<void> {
-    await this.#file.close();
-    await this.#segments.release(this.segment);
+    try {
+      await this.#file.close();
+    } finally {
+      await this.#segments.release(this.segment);
+    }
   }
 
-  /** Closes a segment that failed. Its tail may be cut once it is stable elsewhere. */
-  async abandon({ cutTail }: { cutTail: boolean }): Promise<void> {
+  /** Closes a segment that failed, and cuts its tail, which is stable elsewhere. */
+  async abandon(): Promise<void> {
     try {
-      if (cutTail) await this.#file.truncate(this.#stableBytes);
+      await this.#file.truncate(this.#stableBytes);
       await this.#file.close();
     } catch {
       // The tail stays, and recovery skips blocks it has seen; a descriptor that does not close is of no use to anyone.
+    }
+    await this.#segments.release(this.segment);
+  }
+
+  /** Closes a segment that failed and leaves it as it is: what was accepted into it is nowhere else. */
+  async quit(): Promise<void> {
+    try {
+      await this.#file.close();
+    } catch {
+      // As above.
+    }
+  }
+
+  /** After `quit`: what nobody was told of is cut off for good, through a new descriptor (J5). */
+  async cutRefused(files: Files): Promise<void> {
+    const file = await files.open(this.segment.path);
+    try {
+      await file.truncate(this.#bytes);
+      await file.datasync();
+    } finally {
+      await file.close();
     }
     await this.#segments.release(this.segment);
   }

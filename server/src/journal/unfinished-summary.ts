@@ -5,6 +5,7 @@ import {
   RecordingIdentity,
   readEventBlock,
 } from '@gametape/shared';
+import { BlockChain } from './block-chain.ts';
 
 /** What a journal has of a recording that is not finished. */
 export interface UnfinishedRecording {
@@ -12,6 +13,8 @@ export interface UnfinishedRecording {
   readonly recordingId: string;
   /** Entries, state changes included. */
   readonly events: number;
+  /** Entries that were sealed and are not there any more. */
+  readonly missing: number;
   /** Wall clock of the last one, as ISO text; undefined if there is none. */
   readonly lastAt: string | undefined;
   /** Which relay has it at the moment, undefined if none has. */
@@ -22,7 +25,9 @@ export interface UnfinishedRecording {
 export class UnfinishedSummary {
   readonly #compression: Compression;
   readonly #identity = new RecordingIdentity();
+  readonly #chain = new BlockChain();
   #events = 0;
+  #missing = 0;
   #lastSeq = 0;
   #lastTime: number | undefined;
 
@@ -31,9 +36,12 @@ export class UnfinishedSummary {
   }
 
   add(header: BlockHeader, stored: Uint8Array): void {
+    const isHole = this.#chain.add(header) === 'hole';
     if (!this.#identity.isKnown) this.#learn(header, stored);
     // A block that was sealed may still be in the log.
     if (header.events === 0 || header.lastSeq <= this.#lastSeq) return;
+    // A room counts its entries without holes.
+    if (isHole) this.#missing += Math.max(0, header.firstSeq - this.#lastSeq - 1);
     this.#events += header.firstSeq > this.#lastSeq ? header.events : header.lastSeq - this.#lastSeq;
     this.#lastSeq = header.lastSeq;
     this.#lastTime = Math.max(this.#lastTime ?? header.lastTime, header.lastTime);
@@ -47,7 +55,7 @@ export class UnfinishedSummary {
         ? undefined
         : new Date(createdAt * 1_000 + this.#lastTime / 1_000).toISOString();
     const name = room ?? (isKnown ? this.#identity.meta.room : '');
-    return { room: name, recordingId, events: this.#events, lastAt, owner };
+    return { room: name, recordingId, events: this.#events, missing: this.#missing, lastAt, owner };
   }
 
   #learn(header: BlockHeader, stored: Uint8Array): void {

@@ -1,7 +1,6 @@
 import {
   type BlockHeader,
   BlockKind,
-  type BlockLink,
   type ByteSource,
   type Compression,
   decodeFooter,
@@ -13,10 +12,10 @@ import {
   GametapeError,
   isGametapeError,
   linkOf,
-  NO_BLOCK,
   type RecordingIndex,
   type RecordingSummary,
 } from '@gametape/shared';
+import { linkName } from '../journal/block-chain.ts';
 import { type ScannedBlock, type ScannedDamage, scanLog } from '../journal/log-scan.ts';
 import { refuseLaterVersion } from './file-version.ts';
 
@@ -100,15 +99,6 @@ export async function surveyBlocks(
 
 const HEADER_FAULT = 'the file does not start with the header of a version 2 recording';
 const HINT = { hint: 'Nothing can be recovered from it. Look for another copy, or the data directory of its relay.' };
-
-/** What tells a block apart: nothing else of a recording has the same length and header checksum. */
-export function linkName({ length, headerCrc }: BlockLink): string {
-  return `${headerCrc}:${length}`;
-}
-
-export function isFirst(header: BlockHeader): boolean {
-  return linkName(header.previous) === linkName(NO_BLOCK);
-}
 
 /** The payload of a block as it lies in the file. */
 export async function storedBytes(source: ByteSource, { offset, length, header }: FoundBlock): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { isGametapeError } from '@gametape/shared';
+import { ERROR_HINTS, isGametapeError } from '@gametape/shared';
 import type { FinalizeJob, FinalizeResult } from './finalize.ts';
 import { writeRecording } from './write-recording.ts';
 
@@ -14,7 +14,16 @@ async function run(): Promise<FinalizeResult> {
       const { code, message, hint } = error;
       return { error: { code, message, hint } };
     }
+    // A disk that says no may say yes later.
+    if (isSystemError(error)) {
+      const message = `${job.target}: finishing it failed: ${error.message}`;
+      return { error: { code: 'JOURNAL_FAILED', message, hint: ERROR_HINTS.JOURNAL_FAILED } };
+    }
     // Anything else goes to the `error` event of the worker, which knows the stack.
     throw error;
   }
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'syscall' in error;
 }

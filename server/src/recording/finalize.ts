@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { type EndRecord, type ErrorCode, GametapeError, type RecordingSummary } from '@gametape/shared';
 import type { JournalDamage } from '../journal/damage.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
+import type { Loss } from './losses.ts';
 
 export interface FinalizeJob {
   readonly sealed: SealedBlocks;
@@ -16,6 +17,8 @@ export interface Finalized {
   readonly summary: RecordingSummary;
   /** Sealed blocks that were damaged: a copy of each is kept, and the recording states what it lacks (J6). */
   readonly damage: readonly JournalDamage[];
+  /** What is lost with those, and with sealed blocks that are not there any more. */
+  readonly lost: readonly Loss[];
 }
 
 /** What a finalize worker says when it is done. */

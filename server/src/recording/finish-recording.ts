@@ -27,8 +27,9 @@ export async function finishRecording(
   end: EndRecord,
 ): Promise<SessionSummary> {
   const target = store.path(recordingId);
-  const { summary, damage } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
+  const { summary, damage, lost } = await finalize({ sealed: await journal.sealed(recordingId), target, formats, end });
   for (const damaged of damage) log.error({ room, recordingId, ...damaged }, 'sealed blocks damaged');
+  for (const { fromByte, toByte, ...loss } of lost) log.error({ room, recordingId, ...loss }, 'events are lost');
   if (!keepsJournal) await journal.discard(recordingId);
   log.info(
     { room, recordingId, events: summary.events, complete: summary.complete, path: target },

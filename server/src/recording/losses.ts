@@ -1,6 +1,7 @@
 import { BlockKind, type BlockRow, linkOf } from '@gametape/shared';
+import { isFirst, linkName } from '../journal/block-chain.ts';
 import type { ScannedDamage } from '../journal/log-scan.ts';
-import { type BlockSurvey, type FoundBlock, isFirst, linkName } from './block-survey.ts';
+import type { BlockSurvey, FoundBlock } from './block-survey.ts';
 import type { SeqSet } from './seq-set.ts';
 
 /** Numbers of one player that are lost; `pseqTo` is null where nothing says how far they went. */
@@ -40,6 +41,15 @@ export interface Losses<Block extends FoundBlock = FoundBlock> {
   readonly tail: Loss | undefined;
 }
 
+/** Blocks of a file, judged. */
+export interface FoundBlocks<Block extends FoundBlock = FoundBlock> {
+  readonly blocks: readonly Block[];
+  /** What has the right checksums and cannot be replayed. */
+  readonly bad: readonly ScannedDamage[];
+  /** The room has ended, and no block says so: the last ones are not there. */
+  readonly lacksEnd: boolean;
+}
+
 const MICROSECONDS = 1_000_000;
 
 /**
@@ -48,8 +58,7 @@ const MICROSECONDS = 1_000_000;
  */
 export function findLosses<Block extends FoundBlock>(
   survey: BlockSurvey,
-  kept: readonly Block[],
-  bad: readonly ScannedDamage[],
+  { blocks: kept, bad, lacksEnd }: FoundBlocks<Block>,
 ): Losses<Block> {
   const damage = [...survey.damage, ...bad].sort((a, b) => a.offset - b.offset);
   const runs: Run<Block>[] = [];
@@ -60,7 +69,7 @@ export function findLosses<Block extends FoundBlock>(
     runs.push({ blocks, loss });
     previous = blocks.at(-1);
   }
-  return { runs, tail: tailLoss(survey, damage, previous) };
+  return { runs, tail: tailLoss(survey, damage, previous, lacksEnd) };
 }
 
 /** Blocks that follow one another, run by run, in the order of their starts. */
@@ -118,6 +127,7 @@ function tailLoss(
   survey: BlockSurvey,
   damage: readonly ScannedDamage[],
   last: FoundBlock | undefined,
+  lacksEnd: boolean,
 ): Loss | undefined {
   const { index, bytes } = survey;
   const fromByte = last ? last.offset + last.length : 0;
@@ -130,7 +140,7 @@ function tailLoss(
     first?.header?.kind === BlockKind.Index &&
     last &&
     linkName(first.header.previous) === linkName(linkOf(last.header));
-  if (isWhole || isIndex || (!index && !first)) return undefined;
+  if (isWhole || isIndex || (!index && !first && !lacksEnd)) return undefined;
   const range = rangeOf(rows, region) ?? {
     seqFrom: last ? last.header.firstSeq : 0,
     seqTo: null,

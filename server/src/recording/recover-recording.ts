@@ -76,7 +76,7 @@ export async function recoverRecording(
   };
   const checked = await checkBlocks(input, survey, known, compression);
   const kept = { ...checked, end: checked.end ?? options.end };
-  const losses = findLosses(survey, kept.blocks, kept.bad);
+  const losses = findLosses(survey, { ...checked, lacksEnd: options.end !== undefined && !checked.end });
   const restored = await restore(input, sink, { survey, known, kept, losses, compression });
   return makeReport({ ...restored, survey, meta, metaSource, losses, ...kept });
 }

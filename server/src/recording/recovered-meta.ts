@@ -12,8 +12,9 @@ import {
   readRecords,
   recordingIdBytes,
 } from '@gametape/shared';
+import { linkName } from '../journal/block-chain.ts';
 import { checkBlock, type KnownRecording, loadBlock } from './block-check.ts';
-import { type BlockSurvey, type FoundBlock, linkName, storedBytes } from './block-survey.ts';
+import { type BlockSurvey, type FoundBlock, storedBytes } from './block-survey.ts';
 
 export interface MetaOptions {
   /** For a file in which nothing says it any more. */

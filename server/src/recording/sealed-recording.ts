@@ -1,9 +1,11 @@
 import {
+  BLOCK_HEADER_BYTES,
   type BlockRow,
   type ByteSource,
   BytesSource,
   type CheckpointRecord,
   type Compression,
+  decodeBlockHeader,
   FILE_HEADER_BYTES,
   GametapeError,
   type GapRecord,
@@ -12,6 +14,7 @@ import {
   RecordingReader,
   type TimelineEntry,
 } from '@gametape/shared';
+import { BlockChain } from '../journal/block-chain.ts';
 import type { Files } from '../journal/files.ts';
 import type { SealedBlocks } from '../journal/journal.ts';
 import { scanLog } from '../journal/log-scan.ts';
@@ -34,13 +37,18 @@ export class SealedRecording {
     this.#blocks = withoutRepeated(reader.blocks);
   }
 
-  /** @throws GametapeError `DAMAGED` when something in it is not intact: finishing it would lose what is. */
+  /**
+   * @throws GametapeError `DAMAGED` when something in it is not intact, or not there: finishing it like this would lose what
+   *   is, and not say what is not.
+   */
   static async open(sealed: SealedBlocks, files: Files, compression: Compression): Promise<SealedRecording> {
     const source = await openSealedBlocks(sealed, files);
     try {
       const reader = await RecordingReader.open(source, compression);
       const last = reader.blocks.at(-1);
       await expectNoMore(source, last ? last.offset + last.length : FILE_HEADER_BYTES, compression);
+      await expectChain(source, reader.blocks, compression);
+      await expectEnd(reader);
       return new SealedRecording(source, reader);
     } catch (error) {
       await source.close?.();
@@ -110,4 +118,20 @@ async function expectNoMore(source: ByteSource, from: number, compression: Compr
     const reason = scanned.kind === 'damage' ? scanned.reason : 'it cannot be read';
     throw new GametapeError('DAMAGED', `${source.name}: block at byte ${scanned.offset}: ${reason}`);
   }
+}
+
+async function expectChain(source: ByteSource, rows: readonly BlockRow[], compression: Compression): Promise<void> {
+  const chain = new BlockChain();
+  for (const { offset } of rows) {
+    const header = decodeBlockHeader(await source.read(offset, BLOCK_HEADER_BYTES), 0, compression);
+    if (chain.add(header) !== 'hole') continue;
+    throw new GametapeError('DAMAGED', `${source.name}: block at byte ${offset} follows one that is not there`);
+  }
+}
+
+/** A room that has ended says so in its last block. */
+async function expectEnd(reader: RecordingReader): Promise<void> {
+  const last = reader.blocks.length - 1;
+  if (last >= 0 && (await reader.readBlock(last)).content.end) return;
+  throw new GametapeError('DAMAGED', `${reader.source.name}: the last block does not say that the room has ended`);
 }

@@ -17,6 +17,7 @@ import { NODE_COMPRESSION } from '../node-compression.ts';
 import type { Finalized, FinalizeJob } from './finalize.ts';
 import { GapQueue } from './gap-queue.ts';
 import { recoverRecording } from './recover-recording.ts';
+import type { RecoverReport } from './recover-report.ts';
 import { openSealedBlocks, SealedRecording } from './sealed-recording.ts';
 
 /** Text is handed to zlib in pieces of this many code units: each one is a trip to another thread. */
@@ -27,17 +28,30 @@ const PIECE_UNITS = 64 * 1024;
  * again, in full or after a kill at any point, it gives the same bytes.
  */
 export async function writeRecording(job: FinalizeJob, files: Files = NODE_FILES): Promise<Finalized> {
-  const { sealed, target, formats, end } = job;
-  const partial = `${target}.partial`;
-  const gzipTarget = `${target}.gz`;
+  const { target } = job;
+  const partials = { binary: `${target}.partial`, gzip: `${target}.gz.partial` };
   await files.makeDirectory(dirname(target));
-  const finalized = await writeBinary(sealed, partial, end, files);
-  if (formats !== 'binary') {
-    await writeGzip(partial, `${gzipTarget}.partial`, files);
-    await files.rename(`${gzipTarget}.partial`, gzipTarget);
+  try {
+    return await write(job, partials, files);
+  } catch (error) {
+    // On a disk that is full, live rooms need the space (J5).
+    for (const path of Object.values(partials)) await files.remove(path).catch(() => undefined);
+    throw error;
   }
-  if (formats === 'gzip') await files.remove(partial);
-  else await files.rename(partial, target);
+}
+
+async function write(
+  { sealed, target, formats, end }: FinalizeJob,
+  partials: { readonly binary: string; readonly gzip: string },
+  files: Files,
+): Promise<Finalized> {
+  const finalized = await writeBinary(sealed, partials.binary, end, files);
+  if (formats !== 'binary') {
+    await writeGzip(partials.binary, partials.gzip, files);
+    await files.rename(partials.gzip, `${target}.gz`);
+  }
+  if (formats === 'gzip') await files.remove(partials.binary);
+  else await files.rename(partials.binary, target);
   await files.syncDirectory(dirname(target));
   return finalized;
 }
@@ -52,18 +66,19 @@ async function writeBinary(sealed: SealedBlocks, path: string, end: EndRecord, f
   }
   try {
     const summary = await intoFile(path, files, (sink) => copy(recording, sink, end));
-    return { summary, damage: [] };
+    return { summary, damage: [], lost: [] };
   } finally {
     await recording.close();
   }
 }
 
-/** Writes what is intact, sets aside what is not, and lets the recording say what it lacks (J6). */
+/** Writes what is there and intact, sets aside what is not, and lets the recording say what it lacks (J6). */
 async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord, files: Files): Promise<Finalized> {
   const source = await openSealedBlocks(sealed, files);
   const damage: JournalDamage[] = [];
+  let report: RecoverReport;
   try {
-    const report = await intoFile(path, files, (sink) => recoverRecording(source, sink, { end }));
+    report = await intoFile(path, files, (sink) => recoverRecording(source, sink, { end }));
     if (sealed.kind === 'file') {
       const keeper = new DamageKeeper(files, dirname(sealed.path), (damaged) => damage.push(damaged));
       for (const { fromByte, toByte, reason } of report.setAside) {
@@ -76,7 +91,7 @@ async function writeIntact(sealed: SealedBlocks, path: string, end: EndRecord, f
   const written = await files.read(path);
   try {
     const { summary } = await RecordingReader.open(written, NODE_COMPRESSION);
-    return { summary: summary as RecordingSummary, damage };
+    return { summary: summary as RecordingSummary, damage, lost: report.lost };
   } finally {
     await written.close();
   }

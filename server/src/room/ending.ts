@@ -1,4 +1,4 @@
-import type { EndRecord, JsonObject } from '@gametape/shared';
+import type { EndRecord, GametapeError, JsonObject } from '@gametape/shared';
 import type { Membership } from './membership.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
@@ -16,13 +16,15 @@ export class Ending {
   readonly #done: Promise<void>;
   #timer: NodeJS.Timeout | undefined;
   #resolve: () => void = () => {};
+  #reject: (error: GametapeError) => void = () => {};
 
   constructor(room: Room, membership: Membership, outcome: JsonObject) {
     this.#room = room;
     this.#membership = membership;
     this.#outcome = outcome;
-    this.#done = new Promise((resolve) => {
+    this.#done = new Promise((resolve, reject) => {
       this.#resolve = resolve;
+      this.#reject = reject;
     });
     this.#waiting = new Set(room.seats.all.filter(({ presence }) => presence !== 'gone'));
     for (const { receiver } of this.#waiting) receiver?.send({ kind: 'ending' });
@@ -58,6 +60,11 @@ export class Ending {
   /** The relay stops before the room has ended: it goes on after the next start. */
   abandon(): void {
     clearTimeout(this.#timer);
+  }
+
+  /** The room cannot be recorded any more: whoever waits for its end has waited in vain (J5). */
+  fail(error: GametapeError): void {
+    this.#reject(error);
   }
 
   /** Resolves when everything is in the recording's own file, with what finishing needs. */

@@ -1,7 +1,9 @@
-import type { EndRecord, RecordingMeta, SessionSummary } from '@gametape/shared';
+import { type EndRecord, GametapeError, type RecordingMeta, type SessionSummary } from '@gametape/shared';
 import type { Logger } from '../log.ts';
+import { persist } from '../patience.ts';
 import type { FinishedRoom } from '../recording/finish-recording.ts';
 import type { LiveRoom } from './live-room.ts';
+import type { Trouble } from './trouble.ts';
 
 export interface FinishingRoomsOptions {
   /** Makes the finished recording of a room that has ended, from what its journal has. */
@@ -11,18 +13,25 @@ export interface FinishingRoomsOptions {
   readonly log: Logger;
 }
 
-/** Rooms that have ended and whose recording is being finished. */
+/** Rooms that have ended and become recordings: while the disk fails, later (J5). The journal has them until then. */
 export class FinishingRooms {
   readonly #options: FinishingRoomsOptions;
+  readonly #stopping = new AbortController();
   /** By recording id: who still has a session there comes back to them. */
   readonly #live = new Map<string, LiveRoom>();
   /** The same for rooms that had ended when the process stopped: nobody comes back to them. */
   readonly #again = new Map<string, Promise<SessionSummary | undefined>>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #release = new Map<LiveRoom, () => void>();
+  readonly #troubles = new Map<string, Trouble>();
 
   constructor(options: FinishingRoomsOptions) {
     this.#options = options;
+  }
+
+  /** What cannot be finished for now. */
+  get troubles(): Iterable<Trouble> {
+    return this.#troubles.values();
   }
 
   find(recordingId: string): LiveRoom | undefined {
@@ -46,12 +55,30 @@ export class FinishingRooms {
     this.#release.delete(live);
   }
 
-  /** Finishes what had ended when the process stopped. What goes wrong is logged: the next start tries again. */
+  /** @throws GametapeError `JOURNAL_FAILED` when the relay stops before the disk has healed, `DAMAGED` */
+  async finish(meta: RecordingMeta, end: EndRecord, keepsJournal = false): Promise<SessionSummary> {
+    const { room, recordingId } = meta;
+    const onTrouble = (error: GametapeError) => {
+      if (this.#troubles.get(recordingId)?.error.message !== error.message) {
+        this.#options.log.error({ room, recordingId, reason: error.message }, 'finishing fails and is tried again');
+      }
+      this.#troubles.set(recordingId, { room, error });
+    };
+    try {
+      return await persist(() => this.#options.finish({ ...meta, keepsJournal }, end), {
+        signal: this.#stopping.signal,
+        onTrouble,
+      });
+    } finally {
+      this.#troubles.delete(recordingId);
+    }
+  }
+
+  /** Finishes what had ended when the process stopped. What goes wrong for good is logged: the next start tries again. */
   finishAgain(meta: RecordingMeta, end: EndRecord): void {
     const { recordingId } = meta;
-    const { finish, log } = this.#options;
-    const finished = finish(meta, end).catch((error: unknown) => {
-      log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
+    const finished = this.finish(meta, end).catch((error: unknown) => {
+      this.#options.log.error({ recordingId, reason: (error as Error).message }, 'finishing failed');
       return undefined;
     });
     this.#again.set(recordingId, finished);
@@ -69,8 +96,9 @@ export class FinishingRooms {
     void work.finally(() => this.#underWay.delete(work));
   }
 
-  /** Resolves when all that are here now are finished, or could not be. */
-  async settled(): Promise<void> {
+  /** Nothing is tried again. Resolves when all that are here now are finished, or could not be. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new GametapeError('JOURNAL_FAILED', 'the relay stops before the recording is finished'));
     await Promise.allSettled(this.#underWay);
   }
 }

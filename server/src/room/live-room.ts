@@ -141,6 +141,7 @@ export class LiveRoom {
 
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
+    this.#ending?.fail(error);
     const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
     this.#closeAll(code, `${error.code}: ${error.message}`);
   }
@@ -167,7 +168,7 @@ export class LiveRoom {
 
   /** Everybody who was here when the room came back gets the time to return. */
   awaitReturns(): void {
-    for (const seat of this.room.seats.current) if (seat.presence === 'away') this.membership.expectReturn(seat);
+    this.membership.expectReturns();
     if (this.membership.isEmpty) this.#finishWhenIdle();
   }
 
@@ -212,8 +213,8 @@ export class LiveRoom {
       await this.#showEnd(summary, reason);
       return summary;
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ELSEWHERE')) this.fail(error);
-      else this.#closeAll(CloseCode.SERVER_ERROR, `JOURNAL_FAILED: ${(error as Error).message}`);
+      if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
+      else this.#closeAll(CloseCode.SERVER_ERROR, `finishing failed: ${(error as Error).message}`);
       throw error;
     } finally {
       this.stop();

@@ -103,6 +103,16 @@ export class Membership {
     this.expectReturn(seat);
   }
 
+  /** The same for everybody who was here when the room came back. */
+  expectReturns(): void {
+    const { all, current } = this.#room.seats;
+    for (const seat of all.filter(({ presence }) => presence === 'away')) {
+      if (current.includes(seat)) this.expectReturn(seat);
+      // That it was superseded has gone into a hole: nobody comes back for it (J4).
+      else this.remove(seat, 'superseded');
+    }
+  }
+
   /** Starts the time in which a player that is away has to return. */
   expectReturn(seat: Seat): void {
     clearTimeout(seat.graceTimer);
@@ -148,6 +158,7 @@ export class Membership {
       this.remove(other, 'superseded');
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
+    if (hello.resume) room.accountForUnknown();
     const seat = room.addSeat(hello.player, hello.instance, hello.clock, hello.name);
     room.relayEvents.join(seat, { name: hello.name ?? hello.player }, initial);
     room.relayEvents.startFrom(seat);

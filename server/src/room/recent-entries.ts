@@ -79,6 +79,13 @@ export class RecentEntries {
     return seq + 1 >= this.#firstSeq;
   }
 
+  /** Bytes of the same entries, without what is beside their bodies. */
+  bytesBetween(seq: number, upTo: number): number {
+    let bytes = 0;
+    for (const { entry } of this.between(seq, upTo)) bytes += entry.body.length;
+    return bytes;
+  }
+
   /** Entries after `seq` up to and including `upTo`. */
   *between(seq: number, upTo: number): Generator<RecentEntry> {
     for (let at = Math.max(seq + 1, this.#firstSeq); at <= upTo; at++) {

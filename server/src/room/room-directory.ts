@@ -10,6 +10,7 @@ import {
 import { LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
+import { mayPass } from '../patience.ts';
 import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
@@ -19,6 +20,9 @@ import { Room } from './room.ts';
 import { type FindOrigin, type Preparation, RoomOrigins } from './room-origins.ts';
 import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
+import { SealBacklog } from './seal-backlog.ts';
+import { type SuspendedRoom, SuspendedRooms } from './suspended-rooms.ts';
+import type { Trouble } from './trouble.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
 const CLOSE_MS = 4_000;
@@ -30,13 +34,15 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly origin: FindOrigin;
   /** Recordings that nobody is shown yet (V2). */
-  readonly embargo: Pick<Embargo, 'begin' | 'end'>;
+  readonly embargo: Pick<Embargo, 'begin' | 'end' | 'holds'>;
 }
 
 /** Finds, opens and retires rooms. */
 export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
   readonly #flusher: Flusher;
+  readonly #backlog = new SealBacklog();
+  readonly #suspended: SuspendedRooms;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #finishing: FinishingRooms;
@@ -53,6 +59,10 @@ export class RoomDirectory {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
     this.#finishing = new FinishingRooms(deps);
+    this.#suspended = new SuspendedRooms({
+      journalFault: () => deps.journal.failed,
+      revive: (suspended) => this.#revive(suspended),
+    });
     this.#origins = new RoomOrigins(deps.origin, deps.log);
     this.#lingering = new LingeringRooms(deps.embargo);
   }
@@ -61,7 +71,9 @@ export class RoomDirectory {
     return this.#rooms.values();
   }
 
+  /** @throws GametapeError `JOURNAL_FAILED` for one that cannot be recorded for now */
   room(name: string): LiveRoom | undefined {
+    this.#checkRecorded(name);
     return this.#rooms.get(name);
   }
 
@@ -71,9 +83,9 @@ export class RoomDirectory {
     return [...names].flatMap((name) => this.shownRoom(name) ?? []);
   }
 
-  /** The one that those who watch see under that name. */
+  /** The one that those who watch see under that name. @throws GametapeError `JOURNAL_FAILED` as `room` does */
   shownRoom(name: string): LiveRoom | undefined {
-    return this.#lingering.named(name) ?? this.#rooms.get(name);
+    return this.#lingering.named(name) ?? this.room(name);
   }
 
   /** The same, and one that is only being finished: its past is not in a file yet. */
@@ -92,6 +104,16 @@ export class RoomDirectory {
     return this.#lingering.lastRecordingOf(name);
   }
 
+  /** What cannot be recorded, sealed or finished for now (J5). */
+  *troubles(): Generator<Trouble> {
+    yield* this.#suspended.all;
+    for (const { room } of this.#rooms.values()) {
+      const { sealFault } = room.output;
+      if (sealFault) yield { room: room.name, error: sealFault };
+    }
+    yield* this.#finishing.troubles;
+  }
+
   /**
    * The room that a hello is for: a player opens it, a spectator has to find it there. What ended meanwhile says so; what
    * another relay left comes back.
@@ -105,11 +127,13 @@ export class RoomDirectory {
     }
     const here = this.#find(hello);
     if (here) return here;
+    this.#checkStays(hello.room);
     if (hello.role === 'spectator' && !(await this.#deps.journal.knows(hello.room))) throw nobodyPlays(hello.room);
     if (!hello.resume) this.#checkRoomLeft();
     const { epoch } = await this.#claim(hello.room);
     const claimed = this.#find(hello);
     if (claimed) return claimed;
+    this.#checkStays(hello.room);
     if (hello.resume) throw sessionIsOver(hello.room);
     if (hello.role === 'spectator') throw nobodyPlays(hello.room);
     this.#checkRoomLeft();
@@ -121,6 +145,7 @@ export class RoomDirectory {
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
+    this.#checkRecorded(hello.room);
     const isWatching = hello.role === 'spectator';
     const known = isWatching ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
     if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
@@ -133,8 +158,18 @@ export class RoomDirectory {
     return known;
   }
 
+  /** A room that is not here may be wherever this relay's next life is: nobody is told that it is over (J7). */
+  #checkStays(name: string): void {
+    if (this.#isClosed) throw new GametapeError('ROOM_ELSEWHERE', `room ${name}: this relay stops`);
+  }
+
+  #checkRecorded(name: string): void {
+    const suspended = this.#suspended.find(name);
+    if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
+  }
+
   #checkRoomLeft(): void {
-    if (!this.#isClosed && this.#rooms.size < this.#deps.options.maxRooms) return;
+    if (this.#rooms.size < this.#deps.options.maxRooms) return;
     throw new GametapeError('ROOM_FULL', `this relay takes no more rooms, it has ${this.#rooms.size}`);
   }
 
@@ -176,6 +211,18 @@ export class RoomDirectory {
     return this.#origins.add(preparation, (name) => this.#rooms.has(name));
   }
 
+  /** Those who watched it have not been shown the end of that recording (V2). */
+  isHeld(recordingId: string): Promise<boolean> {
+    return this.#deps.embargo.holds(recordingId);
+  }
+
+  /** Whether a session is live that started from `RECORDING#CHECKPOINT`. */
+  hasStartedFrom(from: string): boolean {
+    return [...this.#rooms.values()].some(({ room: { meta } }) => {
+      return meta.startedFrom && `${meta.startedFrom.recordingId}#${meta.startedFrom.checkpoint}` === from;
+    });
+  }
+
   /** The summary of a recording whose room is over, once it is finished. */
   finished(recordingId: string): Promise<SessionSummary | undefined> {
     return this.#finishing.summaryOf(recordingId);
@@ -196,40 +243,77 @@ export class RoomDirectory {
   }
 
   async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
-    const { journal, compression, log } = this.#deps;
     for (const recordingId of unfinished) {
       if (this.#isClosed) return;
       try {
-        const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
-        const { room } = start.meta;
-        if (cut.length > 0)
-          log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
-        if (end) {
-          this.#finishing.finishAgain(start.meta, end);
-          continue;
-        }
-        const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
-        await live.room.output.seal();
-        live.awaitReturns();
-        log.info({ room: start.meta.room, recordingId, events: start.events }, 'room is back');
+        await this.#bringBackOne(recordingId, epoch);
       } catch (error) {
-        // One recording that cannot be read takes no other with it (S4). Its blocks stay where they are.
-        log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+        this.#lament(recordingId, error);
       }
     }
   }
 
+  async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
+    const { journal, compression, log } = this.#deps;
+    const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
+    const { room } = start.meta;
+    if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
+    if (end) {
+      this.#finishing.finishAgain(start.meta, end);
+      return;
+    }
+    const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
+    const { output } = live.room;
+    await output.trySeal();
+    // The block that was just sealed says how the room stood before what is left out.
+    if (start.producers.some(({ leftOut, context }) => leftOut > context.pseq)) await output.trySealStanding();
+    if (output.failure) throw output.failure;
+    live.awaitReturns();
+    log.info({ room, recordingId, events: start.events }, 'room is back');
+  }
+
+  /** One recording that cannot be read takes no other with it (S4). Its blocks stay where they are. */
+  #lament(recordingId: string, error: unknown): void {
+    this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+  }
+
+  /** The journal takes nothing of a room any more: it comes back by itself once that is over (J5). */
+  #suspend(live: LiveRoom, error: GametapeError): void {
+    const { name: room, recordingId } = live.room;
+    this.#deps.log.error({ room, recordingId, reason: error.message }, 'room is read-only');
+    this.#suspended.add({ room, recordingId, error });
+    this.#forget(live);
+    live.stop();
+    live.fail(error);
+  }
+
+  async #revive({ room, recordingId }: SuspendedRoom): Promise<void> {
+    try {
+      const { epoch } = await this.#deps.journal.claim(room);
+      await this.#bringBackOne(recordingId, epoch);
+    } catch (error) {
+      if (mayPass(error)) throw error;
+      this.#lament(recordingId, error);
+    }
+  }
+
+  /** No room is opened or brought back any more; what is not back yet comes back with the next relay (J7). */
+  drain(): void {
+    this.#isClosed = true;
+  }
+
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.drain();
+    const revived = this.#suspended.stop();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
     );
-    await this.#atMost(CLOSE_MS, sealed);
-    for (const live of open) live.stop();
+    await this.#atMost(CLOSE_MS, Promise.all([sealed, revived]));
+    for (const live of this.#rooms.values()) live.stop();
     for (const live of this.#lingering.all) live.stopShowing();
-    await this.#finishing.settled();
+    await this.#finishing.stop();
   }
 
   #newRoom(hello: Hello, claimEpoch: number): RoomStart {
@@ -258,17 +342,17 @@ export class RoomDirectory {
         this.lose(start.meta.room, error);
         return;
       }
-      log.error({ room: start.meta.room, reason: error.message }, 'room is read-only');
-      live.fail(error);
+      this.#suspend(live, error);
     };
     const onFault = (error: unknown) => live.quarantine(error);
-    const room = new Room(start, { options, compression, log, flusher: this.#flusher, onFailure, onFault });
+    const shared = { options, compression, log, flusher: this.#flusher, backlog: this.#backlog };
+    const room = new Room(start, { ...shared, onFailure, onFault });
     const live: LiveRoom = new LiveRoom(room, options, {
       // Until all of it is shown, its past is what the journal has.
-      finish: ({ meta, audience }, end) => this.#deps.finish({ ...meta, keepsJournal: audience.isDelayed }, end),
+      finish: ({ meta, audience }, end) => this.#finishing.finish(meta, end, audience.isDelayed),
       ended: () => {
         this.#origins.delete(room.name);
-        this.#lingering.add(live);
+        this.#finishing.track(this.#lingering.add(live));
         this.#forget(live);
         this.#finishing.add(live);
       },
@@ -283,12 +367,14 @@ export class RoomDirectory {
       },
       shown: () => {
         this.#lingering.remember(live);
-        if (this.#lingering.delete(live)) this.#finishing.track(this.#discard(live));
+        if (this.#lingering.delete(live)) void this.#discard(live).then(() => this.#lingering.release(live));
       },
       over: () => {
         this.#forget(live);
-        if (!live.isLingering) this.#lingering.delete(live);
         this.#finishing.delete(live);
+        if (live.isLingering) return;
+        this.#lingering.delete(live);
+        this.#lingering.release(live);
       },
       refused: () => {
         this.#forget(live);
@@ -296,6 +382,7 @@ export class RoomDirectory {
       },
     });
     this.#rooms.set(room.name, live);
+    this.#lingering.forget(room.name);
     return live;
   }
 

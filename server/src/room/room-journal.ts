@@ -4,6 +4,7 @@ import {
   type CheckpointRecord,
   type Compression,
   type EndRecord,
+  type GametapeError,
   type GapRecord,
   NO_BLOCK,
   type ProducerContext,
@@ -11,8 +12,10 @@ import {
   type RoomRecord,
   type TimelineEntry,
 } from '@gametape/shared';
-import { type FlushMark, OpenBlocks } from '../audience/open-blocks.ts';
+import { closedFragment, type FlushMark, OpenBlocks } from '../audience/open-blocks.ts';
 import type { Appended, Journal, Sealed } from '../journal/journal.ts';
+import { persist } from '../patience.ts';
+import type { SealBacklog } from './seal-backlog.ts';
 
 /** A block is sealed after this much, or after this long while the room changes (D4). */
 const SEAL_BYTES = 256 * 1024;
@@ -38,26 +41,48 @@ export interface RoomJournalOptions {
   readonly opening: () => BlockOpening;
   /** Last block of the recording's unfinished file, undefined while there is none. */
   readonly lastSealed: BlockLink | undefined;
-  /** What goes into the next one, when the room comes back after a restart. */
-  readonly sealing: BlockBuilder | undefined;
+  /** What goes into the next ones, when the room comes back. */
+  readonly sealing: UnsealedPart | undefined;
+  readonly backlog: SealBacklog;
+  /** A seal has failed and is tried again (J5). */
+  readonly onTrouble: (error: GametapeError) => void;
   /** Room time, in microseconds. @default 0 */
   readonly now?: number;
 }
 
+/** What a journal has of a room and its unfinished file has not. */
+export interface UnsealedPart {
+  /** Blocks that follow the last sealed one. */
+  readonly closed: readonly UnsealedBlock[];
+  readonly rest: BlockBuilder;
+}
+
+export interface UnsealedBlock {
+  readonly bytes: Uint8Array;
+  readonly lastSeq: number;
+}
+
 /**
  * What one room writes: small blocks into the journal that all rooms share, at every flush; and from time to time one
- * self-contained block of everything since the last, sealed into its own unfinished recording.
+ * self-contained block of everything since the last, sealed into its own unfinished recording. A seal that fails is tried again
+ * for as long as the room lasts: its content lives on in the log meanwhile (J5).
  */
 export class RoomJournal {
   /** The newest of its self-contained blocks, for those who watch. */
   readonly blocks: OpenBlocks;
   readonly #options: RoomJournalOptions;
   readonly #entries: BlockBuilder;
+  readonly #stopping = new AbortController();
+  /** Resolves when what came back from an earlier life is stable: it may only have been in the page cache. */
+  readonly #grounding = deferred();
+  readonly #inTrouble = deferred();
+  #isGrounded = false;
   #sealing: BlockBuilder;
   #previousSealed: BlockLink;
   #lastSeq: number;
   #sealedAt = 0;
   #changed = false;
+  #sealFault: GametapeError | undefined;
   #sealChain: Promise<Sealed> = Promise.resolve({ stable: Promise.resolve() });
 
   constructor(options: RoomJournalOptions) {
@@ -65,15 +90,19 @@ export class RoomJournal {
     this.#lastSeq = options.headSeq;
     const { meta, epoch, compression, lastSealed, sealing } = options;
     this.#entries = new BlockBuilder(meta.recordingId, epoch, compression);
-    this.#sealing = sealing ?? new BlockBuilder(meta.recordingId, epoch, compression);
+    this.#sealing = sealing?.rest ?? new BlockBuilder(meta.recordingId, epoch, compression);
     this.#previousSealed = lastSealed ?? NO_BLOCK;
+    const closed = sealing?.closed ?? [];
+    for (const { bytes, lastSeq } of closed) this.#sealNext(bytes, lastSeq);
     if (!sealing) {
+      this.#isGrounded = true;
       this.#entries.meta(meta);
       this.#sealing.meta(meta);
       this.#sealing.open([]);
     }
     const { headSeq, now: at = 0 } = options;
-    this.blocks = new OpenBlocks(this.#sealing, this.#previousSealed, { headSeq, at });
+    const before = closed.map(({ bytes }) => closedFragment(bytes, compression, this.#sealChain));
+    this.blocks = new OpenBlocks(before, this.#sealing, this.#previousSealed, { headSeq, at });
   }
 
   /** Nothing waits to be appended. */
@@ -104,11 +133,24 @@ export class RoomJournal {
     this.#each((builder) => builder.gap(gap));
   }
 
+  /** Why the last seal failed, while it is tried again. */
+  get sealFault(): GametapeError | undefined {
+    return this.#sealFault;
+  }
+
+  /** More waits to be sealed, and cannot be, than may be kept in memory. */
+  get isOverfull(): boolean {
+    return this.#sealFault !== undefined && this.#options.backlog.isFull;
+  }
+
   /** Appends everything since the last flush as one block. */
   flush(): Appended {
     this.#changed = false;
     const { bytes } = this.#entries.close(NO_BLOCK, { compress: false });
-    return this.#options.journal.append(this.#options.meta.recordingId, bytes, this.#lastSeq);
+    const { accepted, stable } = this.#options.journal.append(this.#options.meta.recordingId, bytes, this.#lastSeq);
+    if (this.#isGrounded) return { accepted, stable };
+    // Acks are cumulative: this one would also be about what came back (W3).
+    return { accepted, stable: Promise.all([stable, this.#grounding.promise]).then(() => undefined) };
   }
 
   /** Everything that was added has been written. `now` is room time. */
@@ -116,30 +158,84 @@ export class RoomJournal {
     return this.blocks.mark(this.#lastSeq, now);
   }
 
-  /** Seals if it is time. `now` is room time. The promise rejects when the journal fails. */
+  /** Seals if it is time. `now` is room time. The promise rejects as that of `seal` does. */
   sealIfDue(now: number): Promise<Sealed> | undefined {
-    const { entries, contentBytes } = this.#sealing;
-    const isOld = contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
-    if (entries < SEAL_ENTRIES && contentBytes < SEAL_BYTES && !isOld) return undefined;
+    const isOld = this.#sealing.contentBytes > 0 && now - this.#sealedAt > SEAL_AGE_US;
+    if (!isLarge(this.#sealing) && !isOld) return undefined;
     this.#sealedAt = now;
     return this.seal();
   }
 
-  /** Seals everything that was flushed. With `end` it is the recording's last block. */
+  /**
+   * Seals everything that was flushed, if there is anything. With `end` it is the recording's last block. Resolves when that is
+   * done, however often it has to be tried; rejects when the room is stopped, or somewhere else, before.
+   */
   seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#sealing.end(end);
-    else if (this.#sealing.contentBytes === 0) return this.#sealChain;
+    if (end || this.#sealing.contentBytes > 0) return this.sealStanding();
+    if (!this.#isGrounded) this.#groundWith(this.#sealChain);
+    return this.#sealChain;
+  }
+
+  /** The same when there is nothing: a block that says how the room stands. */
+  sealStanding(): Promise<Sealed> {
     // It stays as it is: spectators may be shown less of it for a while.
     const block = this.#sealing.closeUpTo(this.#sealing.extent, this.#previousSealed, { compress: false });
     this.#previousSealed = block.link;
-    const { journal, meta, epoch, compression, opening } = this.#options;
+    const { meta, epoch, compression, opening } = this.#options;
     // What came back from an earlier epoch has gone into a block of that epoch.
     this.#sealing = new BlockBuilder(meta.recordingId, epoch, compression);
     openSealed(this.#sealing, meta, opening());
-    const lastSeq = this.#lastSeq;
-    this.#sealChain = this.#sealChain.then(() => journal.seal(meta.recordingId, block.bytes, lastSeq));
-    this.blocks.close(block, this.#sealChain, this.#sealing, lastSeq);
+    this.#sealNext(block.bytes, this.#lastSeq);
+    this.blocks.close(block, this.#sealChain, this.#sealing, this.#lastSeq);
+    if (!this.#isGrounded) this.#groundWith(this.#sealChain);
     return this.#sealChain;
+  }
+
+  /** Resolves when a seal has failed for the first time. */
+  get inTrouble(): Promise<void> {
+    return this.#inTrouble.promise;
+  }
+
+  /** Nothing is sealed any more. What waits for it rejects with `reason`. */
+  stop(reason: GametapeError): void {
+    this.#stopping.abort(reason);
+    this.#grounding.reject(reason);
+  }
+
+  #sealNext(bytes: Uint8Array, lastSeq: number): void {
+    this.#sealChain = this.#sealAfter(this.#sealChain, bytes, lastSeq);
+    this.#sealChain.catch(ignore);
+  }
+
+  async #sealAfter(earlier: Promise<Sealed>, bytes: Uint8Array, lastSeq: number): Promise<Sealed> {
+    const { journal, meta, backlog } = this.#options;
+    backlog.bytes += bytes.length;
+    try {
+      await earlier;
+      const patience = { signal: this.#stopping.signal, onTrouble: (error: GametapeError) => this.#suffer(error) };
+      const sealed = await persist(() => journal.seal(meta.recordingId, bytes, lastSeq), patience);
+      this.#sealFault = undefined;
+      return sealed;
+    } finally {
+      backlog.bytes -= bytes.length;
+    }
+  }
+
+  #suffer(error: GametapeError): void {
+    if (this.#sealFault?.message !== error.message) this.#options.onTrouble(error);
+    this.#sealFault = error;
+    this.#inTrouble.resolve();
+  }
+
+  #groundWith(sealing: Promise<Sealed>): void {
+    sealing
+      .then(({ stable }) => stable)
+      .then(() => {
+        this.#isGrounded = true;
+        this.#grounding.resolve();
+      })
+      .catch(this.#grounding.reject);
   }
 
   #each(put: (builder: BlockBuilder) => void): void {
@@ -149,9 +245,26 @@ export class RoomJournal {
   }
 }
 
+/** It holds so much that it has to be sealed. */
+export function isLarge({ entries, contentBytes }: BlockBuilder): boolean {
+  return entries >= SEAL_ENTRIES || contentBytes >= SEAL_BYTES;
+}
+
 /** Opens a block that a recovery can start from: it says again what recording it is of (J3). */
 export function openSealed(builder: BlockBuilder, meta: RecordingMeta, { contexts, room }: BlockOpening): void {
   builder.meta(meta);
   builder.room(room);
   builder.open(contexts);
 }
+
+function deferred(): { promise: Promise<void>; resolve: () => void; reject: (error: unknown) => void } {
+  let settle: [resolve: () => void, reject: (error: unknown) => void] = [ignore, ignore];
+  const promise = new Promise<void>((...both) => {
+    settle = both;
+  });
+  // Most rooms never wait for it.
+  promise.catch(ignore);
+  return { promise, resolve: settle[0], reject: settle[1] };
+}
+
+function ignore(): void {}

@@ -59,6 +59,11 @@ export class RoomOutput {
     return this.#isOver;
   }
 
+  /** Why nothing can be sealed for now: the room goes on all the same (J5). */
+  get sealFault(): GametapeError | undefined {
+    return this.#options.journal.sealFault;
+  }
+
   addProducer(context: ProducerContext): void {
     this.#options.journal.addProducer(context);
     this.#scheduleFlush();
@@ -101,7 +106,10 @@ export class RoomOutput {
     await this.flushed();
   }
 
-  /** Puts everything into the recording's own file; with `end` for good. @throws GametapeError `JOURNAL_FAILED` */
+  /**
+   * Puts everything into the recording's own file; with `end` for good. Waits for a disk that fails for as long as the log
+   * takes entries (J5). @throws GametapeError `JOURNAL_FAILED`
+   */
   async seal(end?: EndRecord): Promise<Sealed> {
     if (end) this.#isOver = true;
     await this.flushed();
@@ -115,11 +123,24 @@ export class RoomOutput {
     return { stable };
   }
 
+  /** The same, but does not wait out a disk that fails. @throws GametapeError `JOURNAL_FAILED` */
+  async trySeal(): Promise<void> {
+    await Promise.race([this.seal(), this.#options.journal.inTrouble]);
+  }
+
+  /** Seals how the room stands in the same way, although nothing was recorded since: what recovery left out is in no entry (J4). */
+  async trySealStanding(): Promise<void> {
+    const { journal } = this.#options;
+    await Promise.race([journal.sealStanding(), journal.inTrouble]);
+  }
+
   /** Nothing is written or shown any more. */
   stop(): void {
+    const { flusher, broadcast, journal, name } = this.#options;
     this.#isStopped = true;
-    this.#options.flusher.cancel(this.#flushSoon);
-    this.#options.broadcast.stop();
+    flusher.cancel(this.#flushSoon);
+    broadcast.stop();
+    journal.stop(this.#failure ?? new GametapeError('JOURNAL_FAILED', `room ${name}: it is stopped`));
   }
 
   /** The same for good: a fault has left the room in a state that nobody knows. */
@@ -138,6 +159,10 @@ export class RoomOutput {
     const { journal, seats, clock, flusher, broadcast, guard, onAccepted } = this.#options;
     flusher.cancel(this.#flushSoon);
     if (journal.isFlushed || this.#failure) return;
+    if (journal.isOverfull) {
+      this.#fail(this.#overfull());
+      return;
+    }
     const cursors = seats.all.map((seat) => [seat, seat.context.pseq] as const);
     const { accepted, stable } = this.#appendAll();
     const mark = journal.mark(clock.now());
@@ -177,11 +202,18 @@ export class RoomOutput {
     return new GametapeError('JOURNAL_FAILED', `room ${this.#options.name}: ${(cause as Error).message}`, { cause });
   }
 
+  #overfull(): GametapeError {
+    const { journal, name } = this.#options;
+    const why = journal.sealFault?.message;
+    return new GametapeError('JOURNAL_FAILED', `room ${name}: too much waits to be sealed: ${why}`);
+  }
+
   #fail(error: unknown): void {
     if (this.#failure || this.#isStopped) return;
     this.#failure = isGametapeError(error)
       ? error
       : new GametapeError('JOURNAL_FAILED', String(error), { cause: error });
+    this.#options.journal.stop(this.#failure);
     this.#options.onFailure(this.#failure);
   }
 }

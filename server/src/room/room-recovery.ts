@@ -9,6 +9,7 @@ import {
   hasKeyframe,
   isGametapeError,
   linkOf,
+  NO_BLOCK,
   PlayClock,
   RecordingIdentity,
   type RoomRecord,
@@ -21,7 +22,7 @@ import { RecoveredEntries } from './recovered-entries.ts';
 import { RecoveredProducers } from './recovered-producers.ts';
 import { RecoveryStart } from './recovery-start.ts';
 import { isForOwner, isSpelled } from './relay-bodies.ts';
-import { openSealed } from './room-journal.ts';
+import { isLarge, openSealed, type UnsealedBlock } from './room-journal.ts';
 import type { RoomStart } from './room-start.ts';
 
 /** What a journal has of a recording that was not finished. */
@@ -60,6 +61,8 @@ class Recovery {
   /** Last seq before the first hole of each epoch: what was shown after it is not there any more. */
   readonly #holes = new Map<number, number>();
   readonly #recent = new RecoveredEntries();
+  /** Last number of each producer of whom something is left out, and whose name is lost with its joining. */
+  readonly #unknown = new Map<number, number>();
   #playClock = new PlayClock();
   #end: EndRecord | undefined;
   #headSeq = 0;
@@ -68,8 +71,9 @@ class Recovery {
   #events = 0;
   #gaps = 0;
   #lastSealed: BlockLink | undefined;
-  /** What is not in the recording's own file yet goes into its next block, which opens with what was known by then. */
+  /** What is not in the recording's own file yet goes into its next blocks, each of which opens with what was known by then. */
   #sealing: BlockBuilder | undefined;
+  readonly #closed: UnsealedBlock[] = [];
 
   constructor(recordingId: string, compression: Compression) {
     this.#recordingId = recordingId;
@@ -123,7 +127,11 @@ class Recovery {
       epoch,
       // The wall clock may have been set back meanwhile: room time goes on all the same.
       clock: new RoomClock(Math.max(this.#lastTime + 1, sinceCreatedUs)),
-      journal: { journal, lastSealed: this.#lastSealed, sealing: this.#sealing ?? this.#openSealing(epoch) },
+      journal: {
+        journal,
+        lastSealed: this.#lastSealed,
+        sealing: { closed: this.#closed, rest: this.#sealing ?? this.#openSealing(epoch) },
+      },
       headSeq: this.#headSeq,
       recent: this.#recent.items,
       epochEnds: this.#epochEnds,
@@ -132,6 +140,8 @@ class Recovery {
       playClock: this.#playClock,
       events: this.#events,
       gaps: this.#gaps,
+      // One that was declared after all, later in the log, has a seat.
+      unknown: [...this.#unknown].filter(([index]) => !this.#identity.producers.has(index)).map(([, pseq]) => pseq),
     };
     return { start, end: this.#end, cut: this.#producers.cut };
   }
@@ -192,6 +202,7 @@ class Recovery {
    * out, so that its SDK, which still has them, sends them all again (J4).
    */
   #takeAppended(block: EventBlock, declared: number, epoch: number): void {
+    if (this.#sealing && isLarge(this.#sealing)) this.#closeSealing(this.#sealing);
     this.#sealing ??= this.#openSealing(epoch);
     // What a later incarnation took goes on from what it found: the same as is found now.
     if (epoch > this.#epoch) this.#producers.mend();
@@ -225,9 +236,11 @@ class Recovery {
     }
   }
 
-  /** Of a producer that is not even known nothing can be stated. */
   #leaveOut({ producer: index, pseq }: TimelineEntry): void {
-    if (!this.#identity.producers.has(index)) return;
+    if (!this.#identity.producers.has(index)) {
+      this.#unknown.set(index, Math.max(this.#unknown.get(index) ?? 0, pseq));
+      return;
+    }
     const producer = this.#producers.get(index);
     producer.leftOut = Math.max(producer.leftOut, pseq);
   }
@@ -259,6 +272,14 @@ class Recovery {
 
   #noteHole(epoch: number): void {
     if (!this.#holes.has(epoch)) this.#holes.set(epoch, this.#headSeq);
+  }
+
+  /** Where sealing has failed for long, the log holds more than fits into one block. */
+  #closeSealing(builder: BlockBuilder): void {
+    const { bytes, link } = builder.close(this.#lastSealed ?? NO_BLOCK, { compress: false });
+    this.#closed.push({ bytes, lastSeq: this.#headSeq });
+    this.#lastSealed = link;
+    this.#sealing = undefined;
   }
 
   /** The block keeps the epoch of what goes into it: clients may still have positions of that one (W4). */

@@ -30,6 +30,8 @@ export interface RoomStart {
   readonly events: number;
   /** How many gaps its producers have left. */
   readonly gaps: number;
+  /** For each producer of whom the journal has events and not who it is: the last number of them (J6). */
+  readonly unknown: readonly number[];
   /** States that players start with, instead of what they come with. */
   readonly startStates?: ReadonlyMap<string, LiveState>;
 }
@@ -50,6 +52,7 @@ export function newRoomStart(
     playClock: new PlayClock(),
     events: 0,
     gaps: 0,
+    unknown: [],
   };
 }
 

@@ -34,6 +34,7 @@ import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
 import { RoomRecording } from './room-recording.ts';
 import type { RoomStart } from './room-start.ts';
+import type { SealBacklog } from './seal-backlog.ts';
 import { Seat } from './seat.ts';
 import { Seats } from './seats.ts';
 
@@ -48,6 +49,7 @@ export interface RoomEnvironment {
   readonly log: Logger;
   /** Shared by all rooms of the relay. */
   readonly flusher: Flusher;
+  readonly backlog: SealBacklog;
   /** The journal does not take this room's entries any more (J5). */
   readonly onFailure: (error: GametapeError) => void;
   /** Something threw that should not have (S4). */
@@ -74,10 +76,12 @@ export class Room {
   readonly #environment: RoomEnvironment;
   readonly #journal: Journal;
   readonly #limits: RoomLimits;
+  /** Last numbers of producers that are lost with their names, ascending: each may be one that joins again. */
+  readonly #unknown: number[];
 
   constructor(start: RoomStart, environment: RoomEnvironment) {
     const { meta, profile, epoch, clock, headSeq } = start;
-    const { compression, flusher, onFailure, onFault, options } = environment;
+    const { compression, flusher, onFailure, onFault, options, backlog, log } = environment;
     this.meta = meta;
     this.profile = profile;
     this.epoch = epoch;
@@ -102,7 +106,11 @@ export class Room {
       contexts: seats.current.map(({ context }) => context),
       room: this.recording.describe(),
     });
-    const journal = new RoomJournal({ ...start.journal, meta, epoch, headSeq, compression, opening, now });
+    const onTrouble = ({ message }: GametapeError) => {
+      log.warn({ room: meta.room, reason: message }, 'sealing fails and is tried again');
+    };
+    const sealing = { compression, opening, backlog, onTrouble };
+    const journal = new RoomJournal({ ...start.journal, ...sealing, meta, epoch, headSeq, now });
     this.broadcast = new Broadcast({ clock, seats, recent, journaledSeq: headSeq, guard });
     const { broadcast } = this;
     const common = { name: meta.room, clock, seats, recent, headSeq };
@@ -120,6 +128,7 @@ export class Room {
     this.admission = new Admission(profile, limits, compression);
     this.seats = seats;
     this.#limits = limits;
+    this.#unknown = [...start.unknown].sort((a, b) => a - b);
     const { blocks } = journal;
     const delayMs = meta.spectatorDelayMs ?? 0;
     const delayed = { start, seats, recent, checkpoints: () => recording.checkpoints.places, clock, compression };
@@ -209,8 +218,19 @@ export class Room {
     this.#skip(seat, lastPseq, reason.slice(0, MAX_REASON).toWellFormed());
   }
 
+  /** A client that was here before, and that the journal knows nothing of, sends again what it had recorded or states it as lost. */
+  accountForUnknown(): void {
+    this.#unknown.shift();
+  }
+
   /** States what recovery left out and nobody has sent again: the room ends without it (J4, W6). */
   stateLeftOut(): void {
+    for (const lastPseq of this.#unknown.splice(0)) {
+      const index = this.seats.all.length;
+      const seat = this.addSeat(`unknown-${index}`, '', 0, undefined);
+      seat.presence = 'gone';
+      seat.leftOut = lastPseq;
+    }
     for (const seat of this.seats.all) {
       if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) continue;
       this.#limits.countGap();

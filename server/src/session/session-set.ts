@@ -49,6 +49,11 @@ export class SessionSet {
     });
   }
 
+  /** What a welcome said is not so any more: everybody comes back for another. */
+  welcomeAgain(reason: string): void {
+    for (const session of this.#sessions) session.welcomeAgain(reason);
+  }
+
   close(): void {
     clearInterval(this.#heartbeat);
     clearImmediate(this.#beating);

@@ -84,6 +84,13 @@ export class Session implements PeerReceiver {
     this.#deps.onClosed(this);
   }
 
+  /** What its welcome said is not so any more. */
+  welcomeAgain(reason: string): void {
+    if (this.#state.kind === 'playing' || this.#state.kind === 'watching') {
+      this.#peer.close(CloseCode.WELCOME_CHANGED, reason);
+    }
+  }
+
   /** Heartbeat, clock probe and acks in one (W10); a peer that has long been silent is dropped. */
   beat(now: number): void {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
@@ -183,7 +190,9 @@ export class Session implements PeerReceiver {
     try {
       live = await this.#deps.directory.roomFor(hello);
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ENDED') && hello.resume) await this.#tellEnd(hello.resume.recordingId);
+      const isWatching = hello.role === 'spectator';
+      const isOver = isGametapeError(error, 'ROOM_ENDED') || (isWatching && isGametapeError(error, 'NOT_FOUND'));
+      if (isOver && hello.resume) await this.#tellEnd(hello.resume.recordingId, isWatching);
       throw error;
     }
     this.#live = live;
@@ -199,8 +208,11 @@ export class Session implements PeerReceiver {
     if (!this.#isClosed) this.#probe();
   }
 
-  /** Whoever asks for the end of a session that is over gets it. */
-  async #tellEnd(recordingId: string): Promise<void> {
+  /** Whoever asks for the end of a session that is over gets it; who watches, when that is due (V2). */
+  async #tellEnd(recordingId: string, isWatching: boolean): Promise<void> {
+    if (isWatching && (await this.#deps.directory.isHeld(recordingId))) {
+      throw new GametapeError('ROOM_ELSEWHERE', 'nothing more of this room is due yet: ask again');
+    }
     const summary = await this.#deps.directory.finished(recordingId);
     if (summary) this.#peer.send(encodeMessage({ kind: 'ended', summary }));
   }

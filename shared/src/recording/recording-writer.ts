@@ -101,7 +101,11 @@ export class RecordingWriter {
     for (const context of contexts) {
       this.#addContext(context);
       this.#resumed.push(context);
-      if (context.state.size > 0 || !this.#current.has(context.player)) this.#current.set(context.player, context);
+      const current = this.#current.get(context.player);
+      // One that has no state yet does not take the place of another of its player, but of what it was before.
+      if (context.state.size > 0 || !current || current.index === context.index) {
+        this.#current.set(context.player, context);
+      }
     }
   }
 

@@ -18,6 +18,7 @@ export const CloseCode = {
   DRAINING: 4200,
   MOVED: 4201,
   OUT_OF_STEP: 4202,
+  WELCOME_CHANGED: 4203,
   EPOCH_GONE: 4300,
 } as const;
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];

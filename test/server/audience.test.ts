@@ -1,0 +1,229 @@
+import { ChunkAssembler, CloseCode, crc32, type DownMessage, decodeDownMessage, type Welcome } from '@gametape/shared';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { RoomView } from '../../client-sdk/dist/room-view.js';
+import { Hold } from '../../server/dist/audience/hold.js';
+import { JoinPoints } from '../../server/dist/audience/join-points.js';
+import { Turnstile } from '../../server/dist/audience/turnstile.js';
+import { Receiver } from '../../server/dist/room/receiver.js';
+import { HandRoom } from '../support/hand-room.ts';
+import { tempDir } from '../support/temp-dir.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const MIB = 1024 * 1024;
+const SECOND_US = 1_000_000;
+
+describe('a spectator of a room whose time is moved by hand', () => {
+  test('[W8] behind for 5 s, by more than a snapshot costs, it is reset in place', async () => {
+    const room = await opened();
+    const ann = room.join('ann', '');
+    const one = new HandSpectator();
+    await room.room.audience.join(one.receiver, undefined);
+    for (const [seconds, expected] of [
+      [4, ['new']],
+      [6, ['new', 'reset']],
+    ] as const) {
+      ann.type('a');
+      await room.room.output.flushed();
+      await waitFor('it to be shown', () => one.view.states.get('ann')?.text === textOf(room));
+      one.bufferedBytes = MIB;
+      for (let i = 0; i < 40; i++) ann.type('b');
+      await room.room.output.flushed();
+      room.clock.nowUs += seconds * SECOND_US;
+      ann.type('c');
+      await room.room.output.flushed();
+      expect(one.view.states.get('ann')?.text).not.toBe(textOf(room));
+      one.bufferedBytes = 0;
+      await waitFor('the right state', () => one.view.states.get('ann')?.text === textOf(room));
+      expect(one.welcomes.map(({ resumption }) => resumption)).toEqual(expected);
+    }
+    expect(one.closes).toEqual([]);
+  });
+
+  test('[W8] without progress for 10 s it is dropped, and may resume', async () => {
+    const room = await opened();
+    const ann = room.join('ann', '');
+    const one = new HandSpectator();
+    await room.room.audience.join(one.receiver, undefined);
+    one.bufferedBytes = 2 * MIB;
+    for (let i = 0; i < 3; i++) {
+      ann.type('a');
+      await room.room.output.flushed();
+      room.clock.nowUs += 6 * SECOND_US;
+    }
+    await waitFor('it to be dropped', () => one.closes.length > 0);
+    expect(one.closes[0]).toBe(CloseCode.SLOW);
+  });
+
+  test('[V2] what cannot wait in memory is hidden until it is due, and then everybody goes on from there', async () => {
+    const room = await opened({ spectatorDelayMs: 1_000 });
+    const { audience, output } = room.room;
+    const ann = room.join('ann', 'at the start');
+    await output.flushed();
+    room.clock.nowUs += 2 * SECOND_US;
+    const early = new HandSpectator();
+    await audience.join(early.receiver, undefined);
+    await waitFor('the start', () => early.view.states.get('ann')?.text === 'at the start');
+    // 36 MB: more than may wait.
+    for (let i = 0; i < 600; i++) {
+      ann.record('blob', { text: 'x'.repeat(60_000) }, { text: `hidden ${i}` });
+      if (i % 50 === 49) await output.flushed();
+    }
+    ann.record('last', {}, { text: 'hidden mark' });
+    await output.flushed();
+    const midway = new HandSpectator();
+    await audience.join(midway.receiver, undefined);
+    room.clock.nowUs += 0.9 * SECOND_US;
+    for (const one of [early, midway]) expect(one.view.states.get('ann')?.text).toBe('at the start');
+    const sync = JSON.parse((await room.room.sync.answer(0)).json) as { headSeq: number; tail: { lastSeq: number } };
+    expect([sync.headSeq, sync.tail.lastSeq]).toEqual([2, 2]);
+    expect(early.welcomes).toHaveLength(1);
+    room.clock.nowUs += SECOND_US;
+    for (const one of [early, midway]) {
+      await waitFor('what was hidden', () => one.view.states.get('ann')?.text === 'hidden mark', 10_000);
+      expect(one.welcomes.map(({ resumption }) => resumption)).toEqual(['new', 'reset']);
+    }
+    ann.record('later', {}, { text: 'later' });
+    await output.flushed();
+    room.clock.nowUs += 2 * SECOND_US;
+    for (const one of [early, midway]) {
+      await waitFor('what comes later', () => one.view.states.get('ann')?.text === 'later', 10_000);
+    }
+  });
+});
+
+describe('a hold', () => {
+  test('[T6] it is the 99th percentile of what came lately, from 50 to 500 ms', () => {
+    const hold = new Hold();
+    expect(hold.ms(0)).toBe(50);
+    for (let i = 0; i < 512; i++) hold.add(20_000);
+    expect([hold.ms(0), hold.ms(40)]).toEqual([50, 60]);
+    for (let i = 0; i < 20; i++) hold.add(200_000);
+    expect(hold.ms(0)).toBe(200);
+    for (let i = 0; i < 20; i++) hold.add(1_500_000);
+    expect(hold.ms(0)).toBe(500);
+    for (let i = 0; i < 512; i++) hold.add(30_000);
+    expect(hold.ms(25)).toBe(55);
+  });
+
+  test('[T6] what a player that was away sends again does not count', () => {
+    const hold = new Hold();
+    for (let i = 0; i < 100; i++) hold.add(80_000);
+    for (let i = 0; i < 400; i++) hold.add(30_000_000);
+    expect(hold.ms(0)).toBe(80);
+  });
+});
+
+describe('joining in masses', () => {
+  test('[W5] a snapshot is taken once for all who come meanwhile, and never before they came', async () => {
+    let taken = 0;
+    let seq = 0;
+    const none = { events: 0, players: [], producers: [], checkpoints: [], pauses: [], paused: undefined, playTime: 0 };
+    const view = {
+      standing: () => ({ seq, ...none }),
+      snapshot: () => {
+        taken++;
+        const until = performance.now() + 5;
+        while (performance.now() < until);
+        return new Uint8Array(10);
+      },
+    };
+    const points = new JoinPoints({ view, settled: async () => {} });
+    const startedAt = performance.now();
+    const joined: Promise<void>[] = [];
+    for (let i = 0; i < 1_000; i++) {
+      const since = ++seq;
+      joined.push(points.next().then(({ standing }) => expect(standing.seq).toBeGreaterThanOrEqual(since)));
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await Promise.all(joined);
+    // Each costs 5 ms: no more than a tenth of the time goes into them.
+    expect(taken).toBeLessThanOrEqual((performance.now() - startedAt) / 45 + 2);
+    expect(taken).toBeGreaterThan(0);
+  });
+
+  test('[W5] those who come in are served a few in every turn of the event loop, in order', async () => {
+    const turnstile = new Turnstile();
+    const served: number[] = [];
+    let turns = 0;
+    let isDone = false;
+    const count = () => {
+      turns++;
+      if (!isDone) setImmediate(count);
+    };
+    setImmediate(count);
+    await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        turnstile.pass(() => {
+          const until = performance.now() + 1;
+          while (performance.now() < until);
+          served.push(i);
+        }),
+      ),
+    );
+    isDone = true;
+    expect(served).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(turns).toBeGreaterThan(30);
+    await expect(turnstile.pass(() => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  });
+});
+
+async function opened(more: { spectatorDelayMs?: number } = {}): Promise<HandRoom> {
+  const room = await HandRoom.open(await tempDir(), undefined, more);
+  onTestFinished(async () => {
+    room.room.output.stop();
+    room.room.audience.stop();
+    await room.journal.close();
+  });
+  return room;
+}
+
+function textOf({ room }: HandRoom): unknown {
+  return room.seats.all[0]?.context.state.toJson().text;
+}
+
+/** A spectator without a socket, which reads as much as it is told to. */
+class HandSpectator {
+  bufferedBytes = 0;
+  readonly closes: number[] = [];
+  readonly welcomes: Welcome[] = [];
+  readonly view = new RoomView(crc32);
+  readonly receiver: Receiver;
+  readonly #chunks = new ChunkAssembler(32 * MIB);
+
+  constructor() {
+    const peer = {
+      address: 'nowhere',
+      getBuffered: () => this.bufferedBytes,
+      get bufferedBytes(): number {
+        return peer.getBuffered();
+      },
+      send: (bytes: Uint8Array) => this.#take(decodeDownMessage(bytes)),
+      close: (code: number) => this.closes.push(code),
+      terminate: () => {},
+    };
+    this.receiver = new Receiver(peer, -1, 'hand');
+  }
+
+  #take(message: DownMessage): void {
+    switch (message.kind) {
+      case 'chunk': {
+        const whole = this.#chunks.add(message);
+        if (whole) this.#take(decodeDownMessage(whole));
+        return;
+      }
+      case 'welcome':
+        this.welcomes.push(message);
+        this.view.welcome(message, 0);
+        return;
+      case 'snapshot':
+        this.view.snapshot(message.records);
+        return;
+      case 'producer':
+        this.view.producer(message);
+        return;
+      case 'events-down':
+        for (const event of message.events) this.view.apply(event);
+        this.view.advanceTo(message.upTo);
+    }
+  }
+}
