@@ -64,6 +64,8 @@ export class LiveEdge implements ReelStates {
   /** Everything up to there has been shown: what is placed there and comes now is late. */
   #passedTime = Number.NEGATIVE_INFINITY;
   #last: Place = { time: Number.NEGATIVE_INFINITY, seq: 0 };
+  /** Time stands still until what was missed up to there has come: it would all be late. */
+  #missedUpTo = 0;
   #endS: number | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -157,6 +159,7 @@ export class LiveEdge implements ReelStates {
       this.#restarting.clear();
       this.#recent.startAt(seq);
     }
+    this.#missedUpTo = seq;
     this.#tick();
   }
 
@@ -241,7 +244,7 @@ export class LiveEdge implements ReelStates {
   #tick(): void {
     clearTimeout(this.#timer);
     const offset = this.#offset;
-    if (!offset) return;
+    if (!offset || this.seq < this.#missedUpTo) return;
     const time = Math.floor(this.#now() + offset.us - this.#holdUs);
     try {
       this.#release(Math.max(time, this.#shownTime));

@@ -70,11 +70,6 @@ export class RoomView {
     return states;
   }
 
-  /** Play time of the last event shown, in seconds. */
-  get currentTime(): number {
-    return toSeconds(this.#clock.playTime(this.#time));
-  }
-
   /**
    * Starts over unless the connection resumed: then the position goes on, in whatever epoch it now belongs to. `now` is the
    * peer's own clock, in microseconds.

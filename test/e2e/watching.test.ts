@@ -74,7 +74,11 @@ describe('watching a room that goes on', () => {
       steady: ['ann', 'bob'],
       shaky: [`ws://127.0.0.1:${late.port}`, 'cat'],
     });
-    await game.hasTyped(120);
+    // Its past is in several fragments.
+    game.saysMuch = true;
+    await game.hasTyped(200);
+    game.saysMuch = false;
+    await game.hasTyped(260);
     const url = `ws://127.0.0.1:${proxy.port}`;
     const slow = await Watcher.start(url, 'start', 1);
     const quick = await Watcher.start(url, 'start', 2);
@@ -83,7 +87,9 @@ describe('watching a room that goes on', () => {
     const cuts = every(300, () => proxy.reset());
     const silences = every(1_200, () => late.reset());
     await waitFor('it to catch up', () => quick.live.isLive, 20_000);
-    await game.hasTyped(500);
+    const sync = await (await fetch(`${relay.url}/v1/rooms/arena/sync`)).json();
+    expect((sync as { fragments: unknown[] }).fragments.length).toBeGreaterThan(1);
+    await game.hasTyped(600);
     cuts();
     await silences();
     const { recordingId } = await game.end();
@@ -126,6 +132,37 @@ describe('watching a room that goes on', () => {
     expect(wasBehind).toBe(true);
     expect(watcher.seqs.filter((seq) => seq > from)).toEqual(truth.seqs.filter((seq) => seq > from));
     watcher.live.close();
+  }, 60_000);
+
+  test('[V2] with a delay all of it is as of the delayed room, and going back works the same', async () => {
+    const delayS = 1.5;
+    const relay = await TestRelay.start({ spectatorDelayMs: delayS * 1_000 });
+    const game = await Game.start(relay.wsUrl, { steady: ['ann', 'bob'] });
+    const watcher = await Watcher.start(relay.wsUrl, 'live', 1);
+    const { live } = watcher;
+    expect(live.delay).toBe(delayS);
+    await waitFor('it to see something', () => watcher.seqs.length > 100, 20_000);
+    expect(live.isLive).toBe(true);
+    live.pause();
+    watcher.look();
+    live.currentTime = live.duration / 2;
+    await waitFor('it to be there', () => !live.seeking);
+    watcher.look();
+    live.playbackRate = 16;
+    live.play();
+    await waitFor('it to catch up', () => live.isLive, 20_000);
+    watcher.look();
+    const seen = watcher.seqs.at(-1) as number;
+    const { recordingId } = await game.end();
+    await watcher.finish();
+    watcher.look();
+    const truth = await Truth.of(`${relay.url}/v1/recordings/${recordingId}.lmsp`);
+    expect(watcher.looks.filter((look) => !truth.explains(look)).map((look) => truth.explanation(look))).toEqual([]);
+    expect(watcher.looks.length).toBe(4);
+    // What was last seen live is by so much older than what was last typed.
+    const [last, shown] = [truth.inOrder.at(-1), seen].map((seq) => truth.timeOf(seq as number));
+    expect((last as number) - (shown as number)).toBeGreaterThan(delayS * 0.9);
+    live.close();
   }, 60_000);
 
   test('[V1] who begins at a checkpoint or a time has its states at once; unknown names are said', async () => {
@@ -394,6 +431,10 @@ class Truth {
   get inOrder(): number[] {
     const events = [...this.#players.values()].flat().filter(({ isEvent }) => isEvent);
     return events.sort((a, b) => a.time - b.time || a.seq - b.seq).map(({ seq }) => seq);
+  }
+
+  timeOf(seq: number): number | undefined {
+    return [...this.#players.values()].flat().find((entry) => entry.seq === seq)?.time;
   }
 
   get last(): Record<string, State> {
