@@ -13,6 +13,8 @@ const TRIES = 5;
 /** What a cursor of a live room reads from. */
 export interface LiveSource {
   readonly recent: RecentArrivals;
+  /** The room is over, and not all of it has arrived: the recording that has the rest. */
+  readonly rest: string | undefined;
   /** Play time, in seconds, of a room time. */
   secondsAt(time: number): number;
   /** The past, with everything that is not in `recent` any more. `isStale`: some of what it said is not there. */
@@ -77,7 +79,9 @@ export class LiveCursor implements ReelCursor {
       const first = this.#first()?.place;
       const [row] = this.#unopened;
       if (!row || (first && first.time < row.firstTime)) {
-        return first ? this.#source.secondsAt(first.time) : Number.POSITIVE_INFINITY;
+        if (first) return this.#source.secondsAt(first.time);
+        const { rest } = this.#source;
+        return rest === undefined ? Number.POSITIVE_INFINITY : this.#goOver(rest).then(() => this.nextTime());
       }
       const opening = this.#open(row);
       if (opening) return opening.then(() => this.nextTime());
@@ -163,6 +167,12 @@ export class LiveCursor implements ReelCursor {
     return this.#renewing;
   }
 
+  async #goOver(recordingId: string): Promise<void> {
+    const [last, seq] = [this.#last, this.#seq];
+    const isPassed = (place: Place) => place.seq <= seq && comparePlaces(place, last) <= 0;
+    this.#recorded = await this.#source.recorded(recordingId, last.time, isPassed);
+  }
+
   /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
   async #list(isStale: boolean): Promise<void> {
     for (let tries = 1; ; tries++) {
@@ -170,12 +180,7 @@ export class LiveCursor implements ReelCursor {
         this.#past = await this.#source.past(isStale || tries > 1);
         break;
       } catch (error) {
-        if (error instanceof RoomOver) {
-          const passed = { last: this.#last, seq: this.#seq };
-          const isPassed = (place: Place) => place.seq <= passed.seq && comparePlaces(place, passed.last) <= 0;
-          this.#recorded = await this.#source.recorded(error.recordingId, passed.last.time, isPassed);
-          return;
-        }
+        if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
         if (tries === TRIES || !isGametapeError(error, 'NOT_FOUND')) throw error;
       }
     }

@@ -30,6 +30,7 @@ export class LiveReel implements Reel, LiveSource {
   #tape: RecordingTape | undefined;
   #finishing: Promise<RecordingTape> | undefined;
   #isOver = false;
+  #rest: string | undefined;
 
   constructor(options: LiveReelOptions) {
     const { edge } = options;
@@ -59,8 +60,13 @@ export class LiveReel implements Reel, LiveSource {
     return this.#options.edge.recent;
   }
 
-  /** The room has ended, `durationS` of play time long. */
-  end(durationS: number): void {
+  get rest(): string | undefined {
+    return this.#rest;
+  }
+
+  /** The room has ended, `durationS` of play time long. `isComplete`: all of it has arrived. */
+  end(durationS: number, isComplete: boolean): void {
+    if (!isComplete) this.#rest = this.#options.recordingId;
     this.#options.edge.end(durationS);
     this.#isOver = true;
   }
@@ -69,8 +75,8 @@ export class LiveReel implements Reel, LiveSource {
   finish(): void {
     const { edge, recordingId } = this.#options;
     this.#finished(recordingId).then(
-      ({ duration }) => this.end(duration),
-      () => this.end(edge.duration),
+      ({ duration }) => this.end(duration, false),
+      () => this.end(edge.duration, true),
     );
   }
 

@@ -64,6 +64,6 @@ export interface EdgeFollower {
   moved(): void;
   /** The edge is about to jump over what it missed: a cursor that is forked now will go on without a hole. */
   jump(): void;
-  /** Nothing is to come any more. */
+  /** Nothing is to come any more: a cursor that is forked now has the rest. */
   over(): void;
 }

@@ -91,7 +91,8 @@ export class Replay implements Playhead {
         if (this.#isLive) this.#emitter.emit('timeupdate', this.duration);
       },
       jump: () => this.#edgeJumps(),
-      over: () => this.#edgeIsOver(),
+      // What has not arrived is in the recording that the room leaves.
+      over: () => this.#edgeJumps(),
     });
   }
 
@@ -454,12 +455,6 @@ export class Replay implements Playhead {
     this.#begin();
     this.#isCatchingUp = true;
     this.#run();
-  }
-
-  #edgeIsOver(): void {
-    if (!this.#isLive) return;
-    this.#begin();
-    this.#end();
   }
 
   #fail(error: unknown, generation: number): void {

@@ -303,7 +303,8 @@ class Spectator implements Live {
         return;
       case 'ended':
         this.#summary = message.summary;
-        this.#reel?.end(message.summary.durationS);
+        // Who comes back to a room that is over hears of that alone.
+        this.#reel?.end(message.summary.durationS, this.#connection.status === 'live' && this.#edge.isComplete);
         this.#emitter.emit('end', message.summary);
         this.#connection.close();
     }
