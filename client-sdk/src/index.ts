@@ -11,4 +11,5 @@ export { HttpSource, type HttpSourceOptions } from './platform/http-source.ts';
 export type { TapeSource } from './platform/platform.ts';
 export type { RecorderInput, RecorderOptions, RecorderOutcome } from './recorder.ts';
 export type { EdgeFollower, Reel, ReelCursor, ReelEdge, ReelStates, ReelStep } from './reel.ts';
-export { Replay, type ReplayClock, type ReplayOptions } from './replay.ts';
+export { Replay, type ReplayOptions } from './replay.ts';
+export type { ReplayClock } from './replay-clock.ts';

@@ -2,20 +2,12 @@ import type { State } from '@gametape/shared';
 import type { Playhead, PlayheadEvents, ReplayEvent } from './api.ts';
 import { Emitter } from './emitter.ts';
 import type { Reel, ReelCursor, ReelStates, ReelStep } from './reel.ts';
+import { type ReplayClock, SYSTEM_CLOCK } from './replay-clock.ts';
 import { stepBack } from './step-back.ts';
 
 /** Longest step of the clock in one frame, in milliseconds: after a stall the replay goes on where it was. */
 const MAX_FRAME_MS = 100;
-const FRAME_MS = 16;
 const [MIN_RATE, MAX_RATE] = [0.1, 16];
-
-/** Where a replay takes the time from: tests need not wait for it. */
-export interface ReplayClock {
-  /** Milliseconds, never going back. */
-  now(): number;
-  /** Calls once, soon. Returns what takes it back. */
-  nextFrame(callback: () => void): () => void;
-}
 
 export interface ReplayOptions {
   /** @default the system's clock, every 16 ms */
@@ -470,14 +462,6 @@ export class Replay implements Playhead {
     if (wasCatchingUp) this.goLive();
   }
 }
-
-const SYSTEM_CLOCK: ReplayClock = {
-  now: () => performance.now(),
-  nextFrame: (callback) => {
-    const timer = setTimeout(callback, FRAME_MS);
-    return () => clearTimeout(timer);
-  },
-};
 
 /** The state is made when it is asked for. */
 function eventOf({ player, time, seq, late, event }: ReelStep, states: ReelStates): ReplayEvent | undefined {

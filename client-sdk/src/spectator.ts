@@ -6,7 +6,6 @@ import {
   isId,
   PROTOCOL_VERSIONS,
   type SessionSummary,
-  type State,
   type Welcome,
 } from '@gametape/shared';
 import type {
@@ -14,12 +13,13 @@ import type {
   Live,
   LiveCheckpoint,
   LiveEvents,
+  Playhead,
   PlayheadEvents,
-  ReplayEvent,
   SpectateFrom,
   SpectateOptions,
 } from './api.ts';
 import { Connection } from './connection.ts';
+import { DelegatedPlayhead } from './delegated-playhead.ts';
 import { Emitter } from './emitter.ts';
 import { LiveEdge } from './live-edge.ts';
 import { httpUrlOf, LiveReel } from './live-reel.ts';
@@ -61,7 +61,7 @@ export async function spectateOn(platform: Platform, options: SpectateOptions): 
 }
 
 /** The live edge over a socket, the past over HTTP, and one playhead over both. */
-class Spectator implements Live {
+class Spectator extends DelegatedPlayhead implements Live {
   readonly room: string;
   readonly opened: Promise<void>;
   readonly #platform: Platform;
@@ -78,6 +78,7 @@ class Spectator implements Live {
   #settle: { resolve: () => void; reject: (error: GametapeError) => void } | undefined;
 
   constructor(platform: Platform, options: SpectateOptions) {
+    super();
     this.#platform = platform;
     this.#options = options;
     this.room = options.room;
@@ -121,78 +122,6 @@ class Spectator implements Live {
     return this.#known.reel;
   }
 
-  get states(): ReadonlyMap<string, State> {
-    return this.#known.replay.states;
-  }
-
-  get currentTime(): number {
-    return this.#known.replay.currentTime;
-  }
-
-  set currentTime(time: number) {
-    this.#known.replay.currentTime = time;
-  }
-
-  get playbackRate(): number {
-    return this.#known.replay.playbackRate;
-  }
-
-  set playbackRate(rate: number) {
-    this.#known.replay.playbackRate = rate;
-  }
-
-  get maxGap(): number {
-    return this.#known.replay.maxGap;
-  }
-
-  set maxGap(seconds: number) {
-    this.#known.replay.maxGap = seconds;
-  }
-
-  get duration(): number {
-    return this.#known.replay.duration;
-  }
-
-  get paused(): boolean {
-    return this.#known.replay.paused;
-  }
-
-  get seeking(): boolean {
-    return this.#known.replay.seeking;
-  }
-
-  get ended(): boolean {
-    return this.#known.replay.ended;
-  }
-
-  get isLive(): boolean {
-    return this.#known.replay.isLive;
-  }
-
-  stateOf(player: string): State | undefined {
-    return this.#known.replay.stateOf(player);
-  }
-
-  play(): void {
-    this.#known.replay.play();
-  }
-
-  pause(): void {
-    this.#known.replay.pause();
-  }
-
-  seek(time: number): Promise<void> {
-    return this.#known.replay.seek(time);
-  }
-
-  step(events: number): Promise<ReplayEvent | undefined> {
-    return this.#known.replay.step(events);
-  }
-
-  goLive(): void {
-    this.#known.replay.goLive();
-  }
-
   async checkpoints(): Promise<readonly LiveCheckpoint[]> {
     const { reel } = this.#known;
     const { checkpoints } = await reel.past(true);
@@ -228,6 +157,10 @@ class Spectator implements Live {
     if (found) return found.time;
     const names = [...new Set(checkpoints.map(({ name }) => name))].join(', ') || 'none';
     throw new GametapeError('NOT_FOUND', `checkpoint ${from.checkpoint}: not there; the checkpoints are ${names}`);
+  }
+
+  protected get playhead(): Playhead {
+    return this.#known.replay;
   }
 
   /** There is none before the first snapshot; nobody has this object before that. */
