@@ -193,7 +193,6 @@ export interface Live extends Playhead {
 export interface LiveCheckpoint {
   readonly name: string;
   readonly time: number;
-  readonly seq: number;
 }
 
 /** A checkpoint of a recording. `time` is play time in seconds. */

@@ -53,6 +53,8 @@ export class LiveCursor implements ReelCursor {
   #listed: Listing | undefined;
   #past: RoomPast | undefined;
   #renewing: Promise<void> | undefined;
+  /** Fragments in a row that were not there any more. */
+  #losses = 0;
   /** Takes over once the room is a recording. */
   #recorded: ReelCursor | undefined;
 
@@ -135,13 +137,15 @@ export class LiveCursor implements ReelCursor {
       return loading.then(
         () => {},
         (error) => {
-          if (!isGametapeError(error, 'NOT_FOUND') && !(error instanceof RoomOver)) throw error;
+          const isGone = isGametapeError(error, 'NOT_FOUND') && this.#losses++ < TRIES;
+          if (!isGone && !(error instanceof RoomOver)) throw error;
           return this.#renew(true);
         },
       );
     }
     this.#unopened.shift();
     if (!loading) return undefined;
+    this.#losses = 0;
     const run = { fragment: loading, at: 0 };
     this.#runs.push(run);
     this.#skipPassed(run);

@@ -1,4 +1,5 @@
 import { type Compression, GametapeError, isGametapeError } from '@gametape/shared';
+import type { LiveCheckpoint } from './api.ts';
 import type { Place, RecentArrivals } from './arrivals.ts';
 import { LiveCursor, type LiveSource } from './live-cursor.ts';
 import type { LiveEdge } from './live-edge.ts';
@@ -103,6 +104,7 @@ export class LiveReel implements Reel, LiveSource {
     this.#opening ??= this.#openPast();
     const past = await this.#opening;
     const { from } = this.recent;
+    if (isStale) past.forgetNames();
     if (isStale || past.rows.length === 0 || past.headSeq < from) await past.refresh(from);
     for (const producer of past.producers.values()) {
       if (!edge.producers.has(producer.index)) edge.producers.set(producer.index, producer);
@@ -113,6 +115,17 @@ export class LiveReel implements Reel, LiveSource {
   async recorded(recordingId: string, from: number, isPassed: (place: Place) => boolean): Promise<ReelCursor> {
     const tape = await this.#finished(recordingId);
     return await tape.cursorAfter(from, isPassed);
+  }
+
+  async checkpoints(): Promise<readonly LiveCheckpoint[]> {
+    try {
+      const { checkpoints } = this.#tape ?? (await this.past(true));
+      return checkpoints.map(({ name, time }) => ({ name, time: this.#tape ? time : this.secondsAt(time) }));
+    } catch (error) {
+      if (!(error instanceof RoomOver)) throw error;
+      const { checkpoints } = await this.#finished(error.recordingId);
+      return checkpoints.map(({ name, time }) => ({ name, time }));
+    }
   }
 
   async close(): Promise<void> {

@@ -108,6 +108,13 @@ export class RoomPast {
     return this.#identity.producers;
   }
 
+  /** Names that were good may not be any more: the relay was started anew. What is kept stays good. */
+  forgetNames(): void {
+    this.#rows = [];
+    this.#tail = undefined;
+    this.#headSeq = 0;
+  }
+
   /** Asks what there is until that is everything up to `seq`. @throws RoomOver, GametapeError */
   async refresh(seq: number): Promise<void> {
     for (let tries = 1; ; tries++) {

@@ -122,10 +122,8 @@ class Spectator extends DelegatedPlayhead implements Live {
     return this.#known.reel;
   }
 
-  async checkpoints(): Promise<readonly LiveCheckpoint[]> {
-    const { reel } = this.#known;
-    const { checkpoints } = await reel.past(true);
-    return checkpoints.map(({ name, time, seq }) => ({ name, time: reel.secondsAt(time), seq }));
+  checkpoints(): Promise<readonly LiveCheckpoint[]> {
+    return this.#known.reel.checkpoints();
   }
 
   on<Name extends keyof LiveEvents>(name: Name, listener: (event: LiveEvents[Name]) => void): () => void {

@@ -201,6 +201,7 @@ interface Entry {
 export class Truth {
   readonly #players: ReadonlyMap<string, readonly Entry[]>;
   readonly duration: number;
+  #times: ReadonlyMap<number, number> | undefined;
 
   private constructor(players: ReadonlyMap<string, readonly Entry[]>, duration: number) {
     this.#players = players;
@@ -236,7 +237,8 @@ export class Truth {
   }
 
   timeOf(seq: number): number | undefined {
-    return [...this.#players.values()].flat().find((entry) => entry.seq === seq)?.time;
+    this.#times ??= new Map([...this.#players.values()].flat().map((entry) => [entry.seq, entry.time]));
+    return this.#times.get(seq);
   }
 
   get last(): Record<string, State> {
