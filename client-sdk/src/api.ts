@@ -9,6 +9,7 @@ import type {
   State,
   TextChange,
 } from '@gametape/shared';
+import type { Reel } from './reel.ts';
 
 /** What a game hands in: the type and data of an event. `data` may be left out. */
 export interface EventInput {
@@ -30,6 +31,8 @@ export interface PlayedEvent extends GameEvent {
 export interface LiveEvent extends PlayedEvent {
   /** Incarnation of the room that `seq` belongs to. */
   readonly epoch: number;
+  /** It came only after its time had been shown (T6). Never so for players, who are shown everything as it comes. */
+  readonly late: boolean;
 }
 
 export interface ConnectOptions {
@@ -213,9 +216,14 @@ export interface Session {
   on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): () => void;
 }
 
+/** Where watching begins: at what happens now, at the start, at a play time in seconds, or at a checkpoint, the last of its name. */
+export type SpectateFrom = 'live' | 'start' | { readonly time: number } | { readonly checkpoint: string };
+
 export interface SpectateOptions {
   readonly url: string;
   readonly room: string;
+  /** @default 'live' */
+  readonly from?: SpectateFrom;
   readonly token?: string;
   /** Id of the spectator. @default a random one */
   readonly spectator?: string;
@@ -223,28 +231,37 @@ export interface SpectateOptions {
   readonly timeoutMs?: number;
 }
 
-export interface LiveEvents {
+export interface LiveEvents extends PlayheadEvents {
   event: LiveEvent;
-  /** The state of a player changed, with an event or without one. */
-  change: { readonly player: string; readonly time: number };
   status: ConnectionStatus;
-  /** The room has ended; its recording is finished. */
+  /** The room has ended; its recording is finished. Who is behind goes on in it. */
   end: SessionSummary;
-  error: Error;
 }
 
-/** A live room as a spectator sees it. It never writes. */
-export interface Live {
+/**
+ * A live room as a spectator sees it: a playhead that begins at the live edge or wherever was asked for, plays, and may go back
+ * and catch up (V1). It never writes.
+ */
+export interface Live extends Playhead {
   readonly room: string;
   readonly recordingId: string;
   readonly status: ConnectionStatus;
-  /** Play time now, in seconds. */
-  readonly currentTime: number;
+  /** How much later than players this spectator is shown what happens, in seconds, by the rules of the room (V2). */
+  readonly delay: number;
+  /** Who is there at the live edge. */
   readonly players: ReadonlyMap<string, PlayerView>;
-  /** Each player's state as of what has been shown, right at once (V1). */
-  readonly states: ReadonlyMap<string, State>;
+  /** For playheads of one's own: `new Replay(live)`. */
+  readonly reel: Reel;
+  /** Checkpoints so far. @throws GametapeError what keeps the relay from telling */
+  checkpoints(): Promise<readonly LiveCheckpoint[]>;
   on<Name extends keyof LiveEvents>(name: Name, listener: (event: LiveEvents[Name]) => void): () => void;
   close(): void;
+}
+
+/** A checkpoint of a room that goes on. `time` is play time in seconds. */
+export interface LiveCheckpoint {
+  readonly name: string;
+  readonly time: number;
 }
 
 /** A checkpoint of a recording. `time` is play time in seconds. */
@@ -276,8 +293,69 @@ export interface TapeEvent extends PlayedEvent {
   readonly index: number;
 }
 
+/** An event as a playhead passes it. */
+export interface ReplayEvent extends PlayedEvent {
+  /** It arrived only after its time had been shown (T6). In a recording it is where it belongs. */
+  readonly late: boolean;
+}
+
+/** What a playhead tells. Times are play time in seconds. */
+export interface PlayheadEvents {
+  /** An event that was played or stepped over; not those that a seek jumps over. */
+  event: ReplayEvent;
+  /** The state of a player changed while playing, with an event or without one. */
+  change: { readonly player: string; readonly time: number; readonly seq: number; readonly late: boolean };
+  /** The playhead is there now. */
+  timeupdate: number;
+  /** A live room's end is there now, whoever looks at it. */
+  durationchange: number;
+  seeking: number;
+  /** The states are those of this time; any of them may be another than before. */
+  seeked: number;
+  ratechange: number;
+  play: number;
+  pause: number;
+  /** A recording has been played to its end. */
+  ended: number;
+  /** Something could not be read, and playing stopped there; with a live room, anything that went wrong. */
+  error: Error;
+}
+
+/** A point that plays, the face of a video: of a recording or of a live room, they are the same. */
+export interface Playhead {
+  /** Play time in seconds. Setting it seeks; what is past either end goes to that end. @throws TypeError unless it is a number */
+  currentTime: number;
+  /** How fast it plays, 0.1 to 16. @throws TypeError for any other */
+  playbackRate: number;
+  /** Where nothing happens for this long, in seconds of play time, the rest of it is skipped; infinite for never. @throws TypeError unless above 0 */
+  maxGap: number;
+  /** Its end, so far. */
+  readonly duration: number;
+  readonly paused: boolean;
+  readonly seeking: boolean;
+  readonly ended: boolean;
+  /** It is at the end of a live room, and goes on with it. */
+  readonly isLive: boolean;
+  /** Each player's state at this point. */
+  readonly states: ReadonlyMap<string, State>;
+  /** One of them: the others need not be made. */
+  stateOf(player: string): State | undefined;
+  /** Plays on; from the start again when it is at the end of a recording. */
+  play(): void;
+  pause(): void;
+  /** `currentTime =`, and resolves once it is shown, or a newer one took over. */
+  seek(time: number): Promise<void>;
+  /**
+   * Pauses, and goes by this many events, back if negative: to the states right after one. Resolves with that event, undefined
+   * if a seek took over or there is none.
+   */
+  step(events: number): Promise<ReplayEvent | undefined>;
+  /** To the end of a live room, at once, and on with it. A recording goes to its end. */
+  goLive(): void;
+}
+
 /** A finished recording, opened. */
-export interface Tape {
+export interface Tape extends Reel {
   readonly recordingId: string;
   readonly room: string;
   readonly profile: string;

@@ -21,6 +21,7 @@ import {
   type Welcome,
 } from '@gametape/shared';
 import type { LiveEvent, PlayerView } from './api.ts';
+import { ClockErrors } from './clock-errors.ts';
 import { toSeconds } from './producer.ts';
 
 /** What one event did to the view. */
@@ -38,7 +39,7 @@ export class RoomView {
   /** The latest producer of each player: whose state is the player's. */
   readonly #current = new Map<string, ProducerContext>();
   readonly #players = new Map<string, PlayerView>();
-  readonly #clockErrors = new Map<number, number | null>();
+  readonly #clockErrors = new ClockErrors();
   #clock = new PlayClock();
   #profile: Profile | undefined;
   #epoch = 0;
@@ -70,11 +71,6 @@ export class RoomView {
     const states = new Map<string, State>();
     for (const [player, { state }] of this.#current) if (state.size > 0) states.set(player, state.toJson());
     return states;
-  }
-
-  /** Play time of the last event shown, in seconds. */
-  get currentTime(): number {
-    return toSeconds(this.#clock.playTime(this.#time));
   }
 
   /**
@@ -118,24 +114,18 @@ export class RoomView {
   }
 
   /** How exact the times of producers are from now on (T2). */
-  clocks({ errors }: Clocks): void {
-    for (const [producer, errorUs] of errors) {
-      this.#clockErrors.set(producer, errorUs);
+  clocks(message: Clocks): void {
+    this.#clockErrors.take(message);
+    for (const [producer] of message.errors) {
       const context = this.#contexts.get(producer);
       const known = context && this.#players.get(context.player);
-      if (known) this.#players.set(known.id, this.#withClock(known, producer));
+      if (known) this.#players.set(known.id, this.#clockErrors.withClock(known, producer));
     }
   }
 
   /** Bound of the error of a producer's times, in seconds; undefined where none is known. */
   clockErrorOf(producer: number): number | undefined {
-    const errorUs = this.#clockErrors.get(producer);
-    return errorUs === undefined || errorUs === null ? undefined : toSeconds(errorUs);
-  }
-
-  #withClock({ id, connected, name }: PlayerView, producer: number): PlayerView {
-    const clockErrorS = this.clockErrorOf(producer);
-    return { id, connected, ...(name !== undefined && { name }), ...(clockErrorS !== undefined && { clockErrorS }) };
+    return this.#clockErrors.of(producer);
   }
 
   /** A producer is new, or has lost events: then its vocabulary starts over, and its state is what it was (D3). */
@@ -188,6 +178,7 @@ export class RoomView {
     const { type, data } = event;
     const live: LiveEvent = {
       epoch: this.#epoch,
+      late: false,
       seq,
       player,
       time: seconds,
@@ -209,6 +200,7 @@ export class RoomView {
     const { type, data } = event as NonNullable<Body['event']>;
     return {
       epoch: this.#epoch,
+      late: false,
       seq,
       player: context.player,
       time: this.#secondsAt(time),
@@ -223,7 +215,7 @@ export class RoomView {
   #follow(player: string, { event }: Body, producer: number): void {
     if (event?.type === EventType.PLAYER_JOIN) {
       const name = typeof event.data.name === 'string' ? { name: event.data.name } : undefined;
-      this.#players.set(player, this.#withClock({ id: player, connected: true, ...name }, producer));
+      this.#players.set(player, this.#clockErrors.withClock({ id: player, connected: true, ...name }, producer));
     } else if (event?.type === EventType.PLAYER_LEAVE) {
       this.#players.set(player, { ...(this.#players.get(player) ?? { id: player }), connected: false });
     }

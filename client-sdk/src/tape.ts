@@ -12,17 +12,19 @@ import {
 } from '@gametape/shared';
 import type { EventFilter, Tape, TapeCheckpoint, TapeEvent, TapeMarker } from './api.ts';
 import { toSeconds } from './producer.ts';
+import type { ReelCursor } from './reel.ts';
+import { TapeCursor } from './tape-cursor.ts';
 import { secondsOf, TapeEvents } from './tape-events.ts';
 
 /** Half a microsecond, and as much again for what a division loses. */
 const ROUNDING_S = 1e-6;
 
 /** Opens a recording in two reads. @throws GametapeError `BAD_RECORDING`, `VERSION_UNKNOWN`, `DAMAGED`, `NOT_FOUND` */
-export async function openTape(source: ByteSource, compression: Compression): Promise<Tape> {
+export async function openTape(source: ByteSource, compression: Compression): Promise<RecordingTape> {
   return new RecordingTape(await RecordingReader.open(source, compression), compression);
 }
 
-class RecordingTape implements Tape {
+export class RecordingTape implements Tape {
   readonly #reader: RecordingReader;
   readonly #compression: Compression;
 
@@ -97,9 +99,14 @@ class RecordingTape implements Tape {
 
   async statesAt(time: number): Promise<Map<string, State>> {
     const clock = this.#reader.playClock();
-    // Exact timestamps of imports may lie a rounding before the microsecond that the index knows.
-    const start = this.#blockAt(clock, (first) => first <= time + ROUNDING_S);
-    return await this.#statesWhere((entry) => secondsOf(entry, clock) <= time, start);
+    const sought = await this.#seek(time, clock);
+    return new Map(sought && statesOf(sought.at.contexts));
+  }
+
+  async cursorAt(time: number): Promise<ReelCursor> {
+    const clock = this.#reader.playClock();
+    const sought = await this.#seek(time, clock);
+    return new TapeCursor(sought && (await this.#reader.cursorAt(sought.block, sought.at)), clock);
   }
 
   async checkpoint(name: string): Promise<Map<string, State>> {
@@ -128,12 +135,23 @@ class RecordingTape implements Tape {
     }
   }
 
-  /** The states after all entries that are due: of the block given, or of the one before where none of it is. */
-  async #statesWhere(isDue: (entry: EntryPlace) => boolean, block: number): Promise<Map<string, State>> {
-    if (this.#reader.blocks.length === 0) return new Map();
-    const { contexts, due } = await this.#reader.seek(block, isDue);
-    if (due === 0 && block > 0) return await this.#statesWhere(isDue, block - 1);
-    return statesOf(contexts);
+  /** A cursor of what is not `isPassed`, which is everything before that room time, in microseconds. */
+  async cursorAfter(roomTime: number, isPassed: (place: EntryPlace) => boolean): Promise<ReelCursor> {
+    const clock = this.#reader.playClock();
+    const sought = await this.#seek(toSeconds(clock.playTime(roomTime)) - ROUNDING_S, clock);
+    return new TapeCursor(sought && (await this.#reader.cursorAt(sought.block, sought.at)), clock, isPassed);
+  }
+
+  /** Every producer after all entries up to and including `time`, and the block that ends in; undefined where there is none. */
+  async #seek(time: number, clock: PlayClock): Promise<{ block: number; at: SoughtBlock } | undefined> {
+    // Exact timestamps of imports may lie a rounding before the microsecond that the index knows.
+    let block = this.#blockAt(clock, (first) => first <= time + ROUNDING_S);
+    if (this.#reader.blocks.length === 0) return undefined;
+    for (;;) {
+      const at = await this.#reader.seek(block, (entry) => secondsOf(entry, clock) <= time);
+      if (at.due > 0 || block === 0) return { block, at };
+      block--;
+    }
   }
 
   async stateAt(time: number, player: string): Promise<State> {

@@ -106,6 +106,7 @@ export {
   writeRecord,
 } from './recording/records.ts';
 export { type CheckpointPlace, type RoomProducer, type RoomRecord, roomOf } from './recording/room-record.ts';
+export { TimelineCursor } from './recording/timeline-cursor.ts';
 export { type DiffBase, diff, diffKey } from './state/diff.ts';
 export { LiveState, type StateEntry } from './state/live-state.ts';
 export { diffText } from './state/text-diff.ts';

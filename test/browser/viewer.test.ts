@@ -87,6 +87,35 @@ describe.skipIf(withoutChromium('the viewer'))('the viewer', () => {
     expect(await link.getAttribute('href')).toBe(`/r/${recordingId}`);
   });
 
+  test('[V1] the live page stops, goes back and catches up, and says how far behind it is', async () => {
+    const ann = await connect({ url: relay.wsUrl, room: 'dvr', player: 'ann' });
+    type(ann, 'one');
+    await ann.checkpoint('half');
+    type(ann, '\ntwo');
+    await ann.stable();
+    await page.goto(`${relay.url}/live/dvr`);
+    await shows('ann', { lines: ['one', 'two|'], name: 'ann' });
+    const live = page.getByRole('button', { name: /live/i });
+    await expect.poll(() => live.textContent(), { timeout: LIMIT_MS }).toBe('Live');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    type(ann, '!');
+    await expect.poll(() => live.textContent(), { timeout: LIMIT_MS }).toMatch(/^Go live, 0:0\d behind$/);
+    await shows('ann', { lines: ['one', 'two|'], name: 'ann' });
+    await page.getByRole('button', { name: /^Checkpoint half at 0:/ }).click();
+    await shows('ann', { lines: ['one|'], name: 'ann' });
+    if (process.env.GAMETAPE_SCREENSHOT) await page.screenshot({ path: process.env.GAMETAPE_SCREENSHOT });
+    await moveSlider('min');
+    await page.getByLabel('Speed').selectOption('16');
+    await page.getByRole('button', { name: 'Play' }).click();
+    await shows('ann', { lines: ['one', 'two!|'], name: 'ann' });
+    await expect.poll(() => live.textContent(), { timeout: LIMIT_MS }).toBe('Live');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    type(ann, '?');
+    await live.click();
+    await shows('ann', { lines: ['one', 'two!?|'], name: 'ann' });
+    await ann.end();
+  });
+
   test('a live page of a room that is not there waits for it', async () => {
     await page.goto(`${relay.url}/live/later`);
     await page.getByText('Nobody plays in later now.').waitFor();

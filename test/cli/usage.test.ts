@@ -3,7 +3,7 @@ import { gametape } from './gametape.ts';
 
 const VERBS = [
   ...['dev', 'serve', 'rooms', 'bots', 'info', 'verify', 'cat', 'state', 'stats', 'diff'],
-  ...['convert', 'cut', 'merge', 'redact'],
+  ...['play', 'tail', 'convert', 'cut', 'merge', 'redact'],
 ];
 
 describe('the command line', () => {
@@ -55,6 +55,10 @@ describe('the command line', () => {
     [['bots', '--url', 'ws://127.0.0.1:1', '--room', 'a b', '--trace', 'x'], 'Expected 1 to 64'],
     [['bots', '--url', 'ws://127.0.0.1:1', '--room', 'a', '--trace', 'x', '--speed', '0'], 'Expected a factor'],
     [['cat', 'x.lmsp', '--from', '-3'], 'Expected seconds'],
+    [['play', 'x.lmsp', '--speed', '17'], 'Expected a factor from 0.1 to 16'],
+    [['play', 'x.lmsp', '--max-gap', '0'], 'Expected seconds above 0'],
+    [['tail', 'room'], '--url'],
+    [['tail', 'room', '--url', 'ws://127.0.0.1:1', '--from', 'yesterday'], 'Expected seconds from 0'],
     [['stats', 'x.lmsp', '--from', '9', '--to', '9'], '--to 9 is not after --from 9'],
     [['diff', 'x.lmsp', 'y.lmsp', '--times', 'some'], 'Expected "exact"'],
     [['diff', 'x.lmsp', 'y.lmsp', '--limit', '-1'], 'Expected a whole number'],

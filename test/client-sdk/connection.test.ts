@@ -112,6 +112,19 @@ describe('close codes', () => {
     },
   );
 
+  test('[W5] a spectator does so too', async () => {
+    const relay = await FakeRelay.start();
+    const opened = spectate({ url: relay.wsUrl, room: 'r' });
+    (await relay.peer(1)).welcome({ producer: -1 });
+    const live = await opened;
+    relay.peers[0]?.close(CloseCode.OUT_OF_STEP);
+    const next = await relay.peer(2);
+    next.welcomeAlone({ producer: -1, resumption: 'reset' });
+    next.close(CloseCode.DRAINING);
+    expect((await relay.peer(3)).hello?.resume).toMatchObject({ recordingId: 'fake', epoch: 0 });
+    live.close();
+  });
+
   test('[W9] a socket that was given up is not heard any more', async () => {
     const { session, peer, relay } = await connected({}, { silenceMs: 60 });
     const next = await relay.peer(2, 2_000);

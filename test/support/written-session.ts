@@ -17,6 +17,8 @@ export class WrittenSession {
   readonly #writer: RecordingWriter;
   readonly #players: { readonly name: string; readonly bodies: BodyEncoder; pseq: number }[];
   #seq = 0;
+  /** From one event to the next, in microseconds. */
+  stepUs = 1_000;
 
   constructor(profile: Profile, players: Readonly<Record<string, State>>, meta: JsonObject = {}) {
     const base = { recordingId: newId(1), room: 'room', profile: profile.name, createdAt: 1_700_000_000 };
@@ -38,7 +40,7 @@ export class WrittenSession {
     const index = this.#players.findIndex((player) => player.name === name);
     const player = this.#players[index];
     if (!player) throw new TypeError(`no player ${name}`);
-    const stamp = this.#seq * 1_000;
+    const stamp = this.#seq * this.stepUs;
     if (change && 'state' in change) player.bodies.replaceState(change.state, stamp);
     else if (change) player.bodies.change([{ op: 'splice', key: change.key, ...change.edit }], stamp);
     const body = player.bodies.encode(event, stamp);

@@ -1,6 +1,7 @@
-import { type ConnectionStatus, type Live, type LiveEvent, spectate } from '@gametape/client-sdk';
+import { type ConnectionStatus, EventType, type Live, type LiveEvent, spectate } from '@gametape/client-sdk';
 import { isGametapeError } from '@gametape/shared';
 import { batch, signal } from '@preact/signals';
+import { Playback } from './playback.ts';
 import { PlayerBoard } from './player-board.ts';
 import { fetchRecordings, type RecordingRow, relayUrl } from './rooms-api.ts';
 import { describeData } from './words.ts';
@@ -17,15 +18,19 @@ interface LogRow {
   readonly player: string;
   readonly type: string;
   readonly detail: string;
+  /** It came after its time had been shown (T6). */
+  readonly late: boolean;
 }
 
 /** A live room as signals. What arrives between two animation frames is painted once. */
 export class LiveFeed {
   readonly room: string;
-  readonly board = new PlayerBoard();
+  readonly board = new PlayerBoard({ knowsPresence: true });
+  /** The room's playhead, while it is connected to one or plays what it left. */
+  readonly playback = signal<Playback | undefined>(undefined);
   readonly status = signal<ConnectionStatus>('connecting');
-  /** Play time, in seconds. */
-  readonly time = signal(0);
+  /** How much later than players this page is shown what happens, in seconds. */
+  readonly delay = signal(0);
   /** Newest first. */
   readonly log = signal<readonly LogRow[]>([]);
   readonly error = signal<unknown>(undefined);
@@ -33,7 +38,6 @@ export class LiveFeed {
   readonly recordingId = signal<string | undefined>(undefined);
   /** What rooms of this name left before, while there is none. */
   readonly earlier = signal<readonly RecordingRow[]>([]);
-  readonly #changed = new Set<string>();
   #arrived: LogRow[] = [];
   #live: Live | undefined;
   #frame = 0;
@@ -60,23 +64,35 @@ export class LiveFeed {
 
   stop(): void {
     this.#isStopped = true;
+    this.playback.peek()?.close();
     this.#live?.close();
     clearTimeout(this.#timer);
     cancelAnimationFrame(this.#frame);
   }
 
   #attach(live: Live): void {
+    this.#live?.close();
+    this.playback.peek()?.close();
     this.#live = live;
+    const playback = new Playback(live, this.board);
     batch(() => {
       this.error.value = undefined;
       this.status.value = live.status;
-      this.#touchAll(live);
+      this.delay.value = live.delay;
+      this.recordingId.value = undefined;
+      playback.isLiveRoom.value = true;
+      this.playback.value = playback;
       this.#paint();
     });
-    live.on('change', ({ player }) => this.#touch(player));
     live.on('event', (event) => {
       this.#arrived.push(logRow(event));
-      this.#touch(event.player);
+      if (event.type === EventType.CHECKPOINT) void this.#readCheckpoints(live, playback);
+      this.#paintSoon();
+    });
+    // Going elsewhere in time, the log starts over there.
+    live.on('seeked', () => {
+      this.#arrived = [];
+      this.log.value = [];
     });
     live.on('status', () => this.#showStatus(live));
     live.on('error', (error) => {
@@ -84,43 +100,38 @@ export class LiveFeed {
     });
     live.on('end', ({ recordingId }) => {
       this.recordingId.value = recordingId;
+      playback.isLiveRoom.value = false;
       this.#showStatus(live);
     });
+    void this.#readCheckpoints(live, playback);
     this.#tick();
+  }
+
+  /** Without them the bar has no marks, and all else works. */
+  async #readCheckpoints(live: Live, playback: Playback): Promise<void> {
+    playback.checkpoints.value = await live.checkpoints().catch(() => playback.checkpoints.peek());
   }
 
   #showStatus(live: Live): void {
     this.status.value = live.status;
-    if (live.status === 'live') {
-      this.error.value = undefined;
-      this.#touchAll(live);
-    }
+    if (live.status === 'live') this.error.value = undefined;
     if (live.status === 'closed' && !this.#isStopped) this.#rejoin();
   }
 
   /** The connection is given up, the page is still open: the room may be back, or have left a recording. */
   #rejoin(): void {
-    this.#live = undefined;
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.start(), RETRY_MS);
   }
 
-  #touch(player: string): void {
-    this.#changed.add(player);
+  #paintSoon(): void {
     if (this.#frame === 0) this.#frame = requestAnimationFrame(() => batch(() => this.#paint()));
-  }
-
-  #touchAll(live: Live): void {
-    for (const id of [...live.players.keys(), ...live.states.keys()]) this.#touch(id);
   }
 
   #paint(): void {
     this.#frame = 0;
     const live = this.#live;
     if (!live || this.#isStopped) return;
-    const { states } = live;
-    for (const id of this.#changed) this.board.player(id).state.value = states.get(id);
-    this.#changed.clear();
     if (this.#arrived.length > 0) {
       this.log.value = [...this.#arrived.slice(-LOG_ROWS).reverse(), ...this.log.peek()].slice(0, LOG_ROWS);
       this.#arrived = [];
@@ -142,10 +153,7 @@ export class LiveFeed {
     if (!live || this.#isStopped) return;
     // A page in the background gets no frames: its log must not grow meanwhile.
     if (this.#arrived.length > LOG_ROWS) this.#arrived = this.#arrived.slice(-LOG_ROWS);
-    batch(() => {
-      this.time.value = Math.floor(live.currentTime);
-      this.#showPresence(live);
-    });
+    batch(() => this.#showPresence(live));
     if (this.status.peek() !== 'ended') this.#timer = setTimeout(() => this.#tick(), CLOCK_MS);
   }
 
@@ -155,6 +163,6 @@ export class LiveFeed {
   }
 }
 
-function logRow({ epoch, seq, time, player, type, data }: LiveEvent): LogRow {
-  return { key: `${epoch}-${seq}`, time, player, type, detail: describeData(data) };
+function logRow({ epoch, seq, time, player, type, data, late }: LiveEvent): LogRow {
+  return { key: `${epoch}-${seq}`, time, player, type, detail: describeData(data), late };
 }

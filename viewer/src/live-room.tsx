@@ -4,7 +4,9 @@ import { ErrorNote } from './error-note.tsx';
 import { LiveFeed } from './live-feed.ts';
 import { Masthead } from './masthead.tsx';
 import { PlayerPanel, playerColour } from './player-panel.tsx';
+import { listenToKeys } from './replay-keys.ts';
 import { formatDate, formatTime } from './time.ts';
+import { Transport } from './transport.tsx';
 
 /** A live room: every player as it plays, and what happens. */
 export function LiveRoom({ room }: { room: string }) {
@@ -13,20 +15,23 @@ export function LiveRoom({ room }: { room: string }) {
     void feed.start();
     return () => feed.stop();
   }, [feed]);
+  const playback = feed.playback.value;
+  useEffect(() => (playback ? listenToKeys(playback) : undefined), [playback]);
   return (
     <>
       <Masthead title={room}>
         <span class={`badge status-${feed.status.value}`} role="status">
           {feed.status.value}
         </span>
-        <span class="clock">{formatTime(feed.time.value)}</span>
+        {feed.delay.value > 0 && <span class="quiet">shown {formatDelay(feed.delay.value)} late</span>}
       </Masthead>
-      <main class="page page-wide">
+      <main class={`page page-wide ${playback ? 'page-replay' : ''}`}>
         <Ended feed={feed} />
         <Trouble feed={feed} />
         <Panels feed={feed} />
         <Log feed={feed} />
       </main>
+      {playback && <Transport playback={playback} />}
     </>
   );
 }
@@ -85,20 +90,27 @@ function Log({ feed: { log, board, status } }: { feed: LiveFeed }) {
   return (
     <section class="log" aria-labelledby="log-title">
       <h2 id="log-title">Events</h2>
-      {log.value.length === 0 && <p class="quiet">Nothing has happened since this page was opened.</p>}
+      {log.value.length === 0 && <p class="quiet">Nothing yet: events are listed as they play.</p>}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a list that scrolls must be reachable with the keyboard. */}
       <ol tabIndex={0} aria-label="The last 100 events, newest first">
-        {log.value.map(({ key, time, player, type, detail }) => (
+        {log.value.map(({ key, time, player, type, detail, late }) => (
           <li key={key}>
             <time>{formatTime(time)}</time>
             <span class="log-player" style={playerColour(board.player(player).colour)}>
               {board.player(player).name.value}
             </span>
             <span>{type}</span>
-            <span class="quiet log-detail">{detail}</span>
+            <span class="quiet log-detail">
+              {late && <span class="badge badge-late">late</span>}
+              {detail}
+            </span>
           </li>
         ))}
       </ol>
     </section>
   );
+}
+
+function formatDelay(seconds: number): string {
+  return seconds < 60 ? `${Math.round(seconds)} s` : formatTime(seconds);
 }

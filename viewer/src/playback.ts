@@ -1,195 +1,188 @@
-import type { Tape } from '@gametape/client-sdk';
+import { type Playhead, type PlayheadEvents, Replay, type ReplayClock, type Tape } from '@gametape/client-sdk';
 import type { State } from '@gametape/shared';
 import { batch, signal } from '@preact/signals';
-import { PlayerBoard, type PlayerModel } from './player-board.ts';
-
-/** Longest step of the clock in one frame, in seconds: after a stall the replay goes on where it was. */
-const MAX_FRAME_S = 0.1;
-/** How often all states are read while playing, in milliseconds: a state may change without an event. */
-const SETTLE_MS = 500;
+import { PlayerBoard } from './player-board.ts';
 
 /** A room opens a moment before its first player is in it, in seconds: that moment shows the player, not nothing. */
 const LEAD_IN_S = 1;
 
-/**
- * Plays a tape. Every seek starts a generation and ends the one before it. States are read for one seek at a time, the
- * newest next, and a generation plays only after its own states are shown: nothing older is painted over something newer.
- */
+/** What the bar below the players shows as a mark. */
+export interface Mark {
+  readonly name: string;
+  readonly time: number;
+}
+
+/** A replay, or a live room, with what it tells. */
+export interface Playable extends Playhead {
+  on<Name extends keyof PlayheadEvents>(name: Name, listener: (event: PlayheadEvents[Name]) => void): () => void;
+}
+
+/** A playhead as signals. What it shows between two frames is painted once. */
 export class Playback {
-  readonly tape: Tape;
-  readonly board = new PlayerBoard();
+  readonly board: PlayerBoard;
   /** Play time, in seconds. */
   readonly time = signal(0);
+  readonly duration = signal(0);
   /** The time last sought, or paused at. */
   readonly soughtTime = signal(0);
   readonly isPlaying = signal(false);
+  readonly isLive = signal(false);
+  /** It still grows: the end is where others are. */
+  readonly isLiveRoom = signal(false);
   readonly speed = signal(1);
+  readonly checkpoints = signal<readonly Mark[]>([]);
   readonly error = signal<unknown>(undefined);
-  #generation = 0;
-  #leadIn: number | undefined;
-  #reading: Promise<void> = Promise.resolve();
-  #isSettling = false;
-  #settledAtMs = 0;
-  #frameAtMs = 0;
-  /** Of each player, the time of what is shown or about to be. */
-  readonly #shownAt = new Map<PlayerModel, number>();
-  /** What the next frame paints. */
-  readonly #pending = new Map<PlayerModel, State>();
+  readonly #playhead: Playable;
+  readonly #stops: (() => void)[];
+  readonly #changed = new Set<string>();
+  /** Shown before anybody is there. */
+  #leadIn: { readonly until: number; readonly states: ReadonlyMap<string, State> } | undefined;
 
-  constructor(tape: Tape) {
-    this.tape = tape;
-    for (const { id } of tape.players) this.board.player(id);
+  constructor(playhead: Playable, board: PlayerBoard) {
+    this.#playhead = playhead;
+    this.board = board;
+    this.#stops = [
+      playhead.on('change', ({ player }) => this.#changed.add(player)),
+      playhead.on('timeupdate', () => this.#paint()),
+      playhead.on('durationchange', (duration) => {
+        this.duration.value = duration;
+      }),
+      playhead.on('seeking', (time) => {
+        batch(() => {
+          this.time.value = time;
+          this.soughtTime.value = time;
+          this.error.value = undefined;
+        });
+      }),
+      playhead.on('seeked', () => this.#paintAll()),
+      playhead.on('play', () => this.#paint()),
+      playhead.on('pause', (time) => {
+        this.#paint();
+        this.soughtTime.value = time;
+      }),
+      playhead.on('error', (error) => {
+        this.error.value = error;
+      }),
+    ];
+    this.#paintAll();
   }
 
   /** Goes to a time, in seconds, and plays on from there if it was playing. */
   seek(time: number): void {
-    this.#generation++;
-    this.#pending.clear();
-    batch(() => {
-      this.time.value = Math.min(Math.max(time, 0), this.tape.duration);
-      this.soughtTime.value = this.time.peek();
-      this.error.value = undefined;
-    });
-    void this.#goOn(this.#generation);
+    this.#playhead.currentTime = time;
   }
 
   seekBy(seconds: number): void {
     this.seek(this.time.peek() + seconds);
   }
 
-  /** Plays; from the start again when it is at the end. */
-  play(): void {
-    if (this.isPlaying.peek()) return;
-    this.isPlaying.value = true;
-    this.seek(this.time.peek() >= this.tape.duration ? 0 : this.time.peek());
+  /** By so many events, back if negative. */
+  step(events: number): void {
+    void this.#playhead.step(events);
   }
 
-  pause(): void {
-    this.isPlaying.value = false;
-    this.seek(this.time.peek());
+  setSpeed(speed: number): void {
+    this.#playhead.playbackRate = speed;
+    this.speed.value = speed;
+  }
+
+  /** It has a live end to go to. */
+  get isGrowing(): boolean {
+    return this.isLiveRoom.peek();
+  }
+
+  goLive(): void {
+    this.#playhead.goLive();
+  }
+
+  /** To the end: of a recording, or of what there is of a live room. */
+  goToEnd(): void {
+    this.seek(this.duration.peek());
   }
 
   toggle(): void {
-    if (this.isPlaying.peek()) this.pause();
-    else this.play();
+    if (this.isPlaying.peek()) this.#playhead.pause();
+    else this.#playhead.play();
   }
 
-  async close(): Promise<void> {
-    this.#generation++;
-    await this.#reading;
-    await this.tape.close();
+  /** Shows these states until there are others, up to a moment after the start. */
+  leadIn(until: number, states: ReadonlyMap<string, State>): void {
+    if (until > LEAD_IN_S) return;
+    this.#leadIn = { until, states };
+    this.#paintAll();
   }
 
-  async #goOn(generation: number): Promise<void> {
-    await this.#reading;
-    if (generation !== this.#generation) return;
-    this.#reading = this.#showStates();
-    await this.#reading;
-    if (generation !== this.#generation || !this.isPlaying.peek()) return;
-    try {
-      if (await this.#playEvents(generation)) this.pause();
-    } catch (error) {
-      this.#fail(error, generation);
-    }
+  close(): void {
+    for (const stop of this.#stops) stop();
   }
 
-  /** Shows every player as of now. */
-  async #showStates(): Promise<void> {
-    const generation = this.#generation;
-    const time = this.time.peek();
-    try {
-      const states = await this.#statesAt(time);
-      batch(() => {
-        for (const id of states.keys()) this.board.player(id);
-        for (const player of this.board.players.peek()) {
-          this.#shownAt.set(player, time);
-          this.#show(player, states.get(player.id));
-        }
-      });
-    } catch (error) {
-      this.#fail(error, generation);
-    }
+  #paintAll(): void {
+    for (const { id } of this.board.players.peek()) this.#changed.add(id);
+    for (const id of this.#playhead.states.keys()) this.#changed.add(id);
+    for (const id of this.#leadIn?.states.keys() ?? []) this.#changed.add(id);
+    this.#paint();
   }
 
-  /** Plays to the end. Resolves with false when a newer generation took over. */
-  async #playEvents(generation: number): Promise<boolean> {
-    this.#frameAtMs = performance.now();
-    for await (const event of this.tape.events({ from: this.time.peek() })) {
-      while (event.time > this.time.peek() && this.#isBeforeEnd) {
-        if (!(await this.#nextFrame(generation))) return false;
-      }
-      if (generation !== this.#generation) return false;
-      const player = this.board.player(event.player);
-      this.#pending.set(player, event.state);
-      this.#shownAt.set(player, event.time);
-    }
-    while (this.#isBeforeEnd) if (!(await this.#nextFrame(generation))) return false;
-    return generation === this.#generation;
-  }
-
-  get #isBeforeEnd(): boolean {
-    return this.time.peek() < this.tape.duration;
-  }
-
-  /** Paints what is due and moves the clock on. Resolves with false when a newer generation took over. */
-  async #nextFrame(generation: number): Promise<boolean> {
-    const nowMs = await new Promise<number>(requestAnimationFrame);
-    if (generation !== this.#generation) return false;
-    const step = Math.min(Math.max((nowMs - this.#frameAtMs) / 1_000, 0), MAX_FRAME_S) * this.speed.peek();
-    this.#frameAtMs = nowMs;
+  #paint(): void {
+    const { currentTime, duration, paused, isLive } = this.#playhead;
     batch(() => {
-      for (const [player, state] of this.#pending) this.#show(player, state);
-      this.#pending.clear();
-      this.time.value = Math.min(this.time.peek() + step, this.tape.duration);
+      this.time.value = currentTime;
+      this.duration.value = duration;
+      this.isPlaying.value = !paused;
+      this.isLive.value = isLive;
+      for (const id of this.#changed) this.#show(id, currentTime);
     });
-    if (!this.#isSettling && nowMs - this.#settledAtMs >= SETTLE_MS) void this.#settle(generation, nowMs);
-    return true;
+    this.#changed.clear();
   }
 
-  /** Shows the players whose state changed without an event, so that playing shows what seeking would (V3). */
-  async #settle(generation: number, nowMs: number): Promise<void> {
-    this.#isSettling = true;
-    this.#settledAtMs = nowMs;
-    const time = this.time.peek();
-    try {
-      const states = await this.#statesAt(time);
-      if (generation !== this.#generation) return;
-      for (const [id, state] of states) {
-        const player = this.board.player(id);
-        if ((this.#shownAt.get(player) ?? 0) <= time) this.#pending.set(player, state);
-      }
-    } catch (error) {
-      this.#fail(error, generation);
-    } finally {
-      this.#isSettling = false;
-    }
-  }
-
-  async #statesAt(time: number): Promise<Map<string, State>> {
-    // Past the end are the last states, whatever rounding did to the duration.
-    if (time >= this.tape.duration) return this.tape.statesAt(time + 1);
-    if (time >= LEAD_IN_S) return this.tape.statesAt(time);
-    this.#leadIn ??= await readLeadIn(this.tape);
-    return this.tape.statesAt(Math.max(time, this.#leadIn));
-  }
-
-  #show(player: PlayerModel, state: State | undefined): void {
+  #show(id: string, time: number): void {
+    const player = this.board.player(id);
+    const early = this.#leadIn && time < this.#leadIn.until ? this.#leadIn.states.get(id) : undefined;
+    const state = this.#playhead.stateOf(id) ?? early;
     player.state.value = state;
-    player.presence.value = state ? 'recorded' : 'not there yet';
-  }
-
-  #fail(error: unknown, generation: number): void {
-    if (generation !== this.#generation) return;
-    this.#generation++;
-    batch(() => {
-      this.isPlaying.value = false;
-      this.error.value = error;
-    });
+    if (!this.board.knowsPresence) player.presence.value = state ? 'recorded' : 'not there yet';
   }
 }
 
-/** Time of the first event if that is in the lead-in, else 0. */
-async function readLeadIn(tape: Tape): Promise<number> {
-  for await (const { time } of tape.events({ to: LEAD_IN_S })) return time;
-  return 0;
+/** A recording, ready to be played. */
+export class TapePlayback extends Playback {
+  readonly tape: Tape;
+  readonly #replay: Replay;
+
+  constructor(tape: Tape) {
+    const replay = new Replay(tape, { clock: FRAMES });
+    const board = new PlayerBoard();
+    for (const { id } of tape.players) board.player(id);
+    super(replay, board);
+    this.tape = tape;
+    this.#replay = replay;
+    this.checkpoints.value = tape.checkpoints;
+    void this.#readLeadIn();
+  }
+
+  override close(): void {
+    super.close();
+    this.#replay.close();
+    void this.tape.close();
+  }
+
+  async #readLeadIn(): Promise<void> {
+    try {
+      for await (const { time } of this.tape.events({ to: LEAD_IN_S })) {
+        this.leadIn(time, await this.tape.statesAt(time));
+        return;
+      }
+    } catch {
+      // Whoever plays it will see why.
+    }
+  }
 }
+
+/** Pages in the background get no frames: what plays there waits. */
+const FRAMES: ReplayClock = {
+  now: () => performance.now(),
+  nextFrame: (callback) => {
+    const frame = requestAnimationFrame(callback);
+    return () => cancelAnimationFrame(frame);
+  },
+};

@@ -28,7 +28,13 @@ export interface PlayerModel {
 /** The players of a room or a recording, in the order in which they were first seen. */
 export class PlayerBoard {
   readonly players = signal<readonly PlayerModel[]>([]);
+  /** Somebody else says who is there: in a recording only states tell. */
+  readonly knowsPresence: boolean;
   readonly #byId = new Map<string, PlayerModel>();
+
+  constructor({ knowsPresence = false }: { knowsPresence?: boolean } = {}) {
+    this.knowsPresence = knowsPresence;
+  }
 
   /** The model of a player, made when there is none yet. */
   player(id: string): PlayerModel {

@@ -27,7 +27,11 @@ function actionOf(key: string, playback: Playback): (() => void) | undefined {
     case 'Home':
       return () => playback.seek(0);
     case 'End':
-      return () => playback.seek(playback.tape.duration);
+      return () => (playback.isGrowing ? playback.goLive() : playback.goToEnd());
+    case ',':
+      return () => playback.step(-1);
+    case '.':
+      return () => playback.step(1);
     default:
       return undefined;
   }

@@ -3,7 +3,7 @@ import { useSignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { ErrorNote } from './error-note.tsx';
 import { Masthead } from './masthead.tsx';
-import { Playback } from './playback.ts';
+import { type Playback, TapePlayback } from './playback.ts';
 import { PlayerPanel } from './player-panel.tsx';
 import { listenToKeys } from './replay-keys.ts';
 import { formatDate } from './time.ts';
@@ -43,13 +43,13 @@ export function Replay({ source, startAt }: { source: string; startAt: number })
 }
 
 function Player({ tape, startAt }: { tape: Tape; startAt: number }) {
-  const playback = useMemo(() => new Playback(tape), [tape]);
+  const playback = useMemo(() => new TapePlayback(tape), [tape]);
   useEffect(() => {
     playback.seek(startAt);
     const stops = [listenToKeys(playback), keepAddress(playback)];
     return () => {
       for (const stop of stops) stop();
-      void playback.close();
+      playback.close();
     };
   }, [playback, startAt]);
   return (
@@ -85,7 +85,7 @@ function Failure({ playback: { error } }: { playback: Playback }) {
   return <ErrorNote what="This part of the recording cannot be shown." error={error.value} />;
 }
 
-function Panels({ playback: { board, tape } }: { playback: Playback }) {
+function Panels({ playback: { board, tape } }: { playback: TapePlayback }) {
   const missing = new Map(tape.players.map((player) => [player.id, countMissing(player)]));
   return (
     <div class="panels">

@@ -1,11 +1,13 @@
-import type { TapeCheckpoint } from '@gametape/client-sdk';
 import { useComputed } from '@preact/signals';
-import type { Playback } from './playback.ts';
+import type { Mark, Playback } from './playback.ts';
 import { formatTime } from './time.ts';
 
 const SPEEDS = [0.5, 1, 2, 4, 8, 16];
 
-/** Play, pause, seek, speed and checkpoints of a replay. */
+/** Seconds behind the live edge that are worth telling. */
+const BEHIND_S = 0.5;
+
+/** Play, pause, seek, speed and checkpoints of a replay, and the way back to what happens now in a live room. */
 export function Transport({ playback }: { playback: Playback }) {
   return (
     <section class="transport" aria-label="Playback">
@@ -15,10 +17,12 @@ export function Transport({ playback }: { playback: Playback }) {
         <Checkpoints playback={playback} />
       </div>
       <Clock playback={playback} />
+      {playback.isLiveRoom.value && <LiveButton playback={playback} />}
       <Speed playback={playback} />
       <p class="keys quiet" aria-hidden="true">
         <kbd>space</kbd> play <kbd>←</kbd>
-        <kbd>→</kbd> 5 s <kbd>Home</kbd>
+        <kbd>→</kbd> 5 s <kbd>,</kbd>
+        <kbd>.</kbd> event <kbd>Home</kbd>
         <kbd>End</kbd>
       </p>
     </section>
@@ -37,8 +41,7 @@ function PlayButton({ playback }: { playback: Playback }) {
 }
 
 function Slider({ playback }: { playback: Playback }) {
-  const { duration } = playback.tape;
-  const time = playback.time.value;
+  const [time, duration] = [playback.time.value, playback.duration.value];
   return (
     <input
       type="range"
@@ -55,12 +58,12 @@ function Slider({ playback }: { playback: Playback }) {
 }
 
 function Checkpoints({ playback }: { playback: Playback }) {
-  const { checkpoints, duration } = playback.tape;
+  const duration = playback.duration.value;
   return (
     <div class="checkpoints">
-      {checkpoints.map((checkpoint) => (
+      {playback.checkpoints.value.map((checkpoint) => (
         <button
-          key={`${checkpoint.eventIndex} ${checkpoint.name}`}
+          key={`${checkpoint.time} ${checkpoint.name}`}
           type="button"
           aria-label={labelOf(checkpoint)}
           title={labelOf(checkpoint)}
@@ -74,21 +77,44 @@ function Checkpoints({ playback }: { playback: Playback }) {
 
 function Clock({ playback }: { playback: Playback }) {
   const now = useComputed(() => formatTime(playback.time.value));
+  const end = useComputed(() => formatTime(playback.duration.value));
   return (
     <span class="clock">
-      {now} / {formatTime(playback.tape.duration)}
+      {now} / {end}
     </span>
   );
 }
 
-function Speed({ playback: { speed } }: { playback: Playback }) {
+/** Says how far behind it is, and goes to what happens now. */
+function LiveButton({ playback }: { playback: Playback }) {
+  const { isLive, time, duration } = playback;
+  const text = useComputed(() => {
+    if (isLive.value) return 'Live';
+    const behind = duration.value - time.value;
+    return behind < BEHIND_S ? 'Go live' : `Go live, ${formatTime(behind)} behind`;
+  });
+  return (
+    <button
+      type="button"
+      class={`live ${isLive.value ? 'is-live' : ''}`}
+      aria-pressed={isLive.value}
+      title="What happens now (End)"
+      onClick={() => playback.goLive()}
+    >
+      {text}
+    </button>
+  );
+}
+
+function Speed({ playback }: { playback: Playback }) {
+  const { speed } = playback;
   return (
     <label class="speed">
       <span class="for-readers">Speed</span>
       <select
         value={String(speed.value)}
         onChange={(event) => {
-          speed.value = Number(event.currentTarget.value);
+          playback.setSpeed(Number(event.currentTarget.value));
         }}
       >
         {SPEEDS.map((factor) => (
@@ -101,6 +127,6 @@ function Speed({ playback: { speed } }: { playback: Playback }) {
   );
 }
 
-function labelOf({ name, time }: TapeCheckpoint): string {
+function labelOf({ name, time }: Mark): string {
   return `Checkpoint ${name} at ${formatTime(time)}`;
 }

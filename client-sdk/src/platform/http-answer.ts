@@ -76,7 +76,7 @@ export class HttpAnswer {
 export async function askHttp(url: string, request: RequestInit, silenceMs: number): Promise<HttpAnswer> {
   const patience = new Patience(silenceMs);
   // Chromium splits a range that its cache holds a part of into several requests: a seek would take three.
-  const response = fetch(url, { ...request, cache: 'no-store', signal: patience.signal });
+  const response = fetch(url, { cache: 'no-store', ...request, signal: patience.signal });
   return new HttpAnswer(await patience.during(response, 'no answer'), patience);
 }
 

@@ -1,3 +1,4 @@
+import type { SpectateFrom } from '@gametape/client-sdk';
 import { InvalidArgumentError } from 'commander';
 import { MAX_SPECTATOR_DELAY_MS } from '../options.ts';
 import type { CutPoint } from '../recording/cut-recording.ts';
@@ -54,4 +55,28 @@ export function parseSpeed(text: string): number {
     throw new InvalidArgumentError('Expected a factor above 0, such as 4, or "max".');
   }
   return speed;
+}
+
+/** How fast a playhead may play. */
+export function parseRate(text: string): number {
+  const rate = Number(text);
+  if (text.trim() === '' || !(rate >= 0.1 && rate <= 16)) {
+    throw new InvalidArgumentError('Expected a factor from 0.1 to 16, such as 4.');
+  }
+  return rate;
+}
+
+export function parsePositive(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === '' || !Number.isFinite(seconds) || seconds <= 0) {
+    throw new InvalidArgumentError('Expected seconds above 0, such as 2.');
+  }
+  return seconds;
+}
+
+/** `live`, `start`, seconds, or `@name` for a checkpoint. */
+export function parseSpectateFrom(text: string): SpectateFrom {
+  if (text === 'live' || text === 'start') return text;
+  const place = parseCutPoint(text);
+  return 'seconds' in place ? { time: place.seconds } : place;
 }

@@ -1,9 +1,10 @@
-import { GametapeError, type Json, type JsonObject, type State } from '@gametape/shared';
+import { GametapeError } from '@gametape/shared';
 import { lmspEvents } from '@gametape/shared/lmsp';
 import type { Command } from 'commander';
 import { FILE_HELP, parseSeconds } from './arguments.ts';
+import { type EventLine, eventText } from './event-line.ts';
 import { openRecordingFile, type RecordingFile, sayOrder } from './recording-file.ts';
-import { paintData, print } from './terminal.ts';
+import { print } from './terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -21,15 +22,6 @@ interface CatOptions {
   readonly type?: string;
   readonly from?: number;
   readonly to?: number;
-}
-
-/** One line of `--json`: what the canonical JSON says of the event, and its number in the room. */
-interface CatEvent {
-  readonly index: number;
-  readonly seq: number;
-  readonly timestamp: number;
-  readonly event: { readonly type: string; readonly player_id: string; readonly data: JsonObject };
-  readonly game_state?: State;
 }
 
 export function addCat(program: Command): void {
@@ -56,7 +48,8 @@ export function addCat(program: Command): void {
     });
 }
 
-async function printEvents(file: RecordingFile, options: CatOptions): Promise<void> {
+/** Every event that is asked for, one a line. @throws GametapeError `NOT_FOUND` for a player that is not in it */
+export async function printEvents(file: RecordingFile, options: CatOptions): Promise<void> {
   const players = new Set([...file.reader.producers.values()].map(({ player }) => player));
   if (options.player !== undefined && !players.has(options.player)) {
     const names = [...players].join(', ') || 'none';
@@ -69,7 +62,7 @@ async function printEvents(file: RecordingFile, options: CatOptions): Promise<vo
   const events = options.state ? eventsWithStates(file, options) : eventsAlone(file, options);
   let chunk = '';
   for await (const event of events) {
-    chunk += `${options.json ? JSON.stringify(event) : toLine(event, width)}\n`;
+    chunk += `${options.json ? JSON.stringify(event) : eventText(event, width)}\n`;
     if (chunk.length < CHUNK_LENGTH) continue;
     await print(chunk);
     chunk = '';
@@ -78,7 +71,7 @@ async function printEvents(file: RecordingFile, options: CatOptions): Promise<vo
 }
 
 /** Starts at the block that `from` lies in, and makes no states. */
-async function* eventsAlone(file: RecordingFile, { from, to, player, type }: CatOptions): AsyncGenerator<CatEvent> {
+async function* eventsAlone(file: RecordingFile, { from, to, player, type }: CatOptions): AsyncGenerator<EventLine> {
   const tape = await file.tape();
   const filter = {
     ...(from !== undefined && { from }),
@@ -95,7 +88,7 @@ async function* eventsAlone(file: RecordingFile, { from, to, player, type }: Cat
   }
 }
 
-async function* eventsWithStates(file: RecordingFile, options: CatOptions): AsyncGenerator<CatEvent> {
+async function* eventsWithStates(file: RecordingFile, options: CatOptions): AsyncGenerator<EventLine> {
   const { from = 0, to = Number.POSITIVE_INFINITY, player, type } = options;
   for await (const { index, seq, timestamp, event, game_state } of lmspEvents(file.reader)) {
     if (timestamp >= to) return;
@@ -103,17 +96,4 @@ async function* eventsWithStates(file: RecordingFile, options: CatOptions): Asyn
       continue;
     yield { index, seq, timestamp, event, game_state };
   }
-}
-
-function toLine({ timestamp, event, game_state }: CatEvent, width: number): string {
-  const { type, player_id, data } = event;
-  const time = paintData('dim', timestamp.toFixed(3).padStart(8));
-  const state = game_state === undefined ? '' : `  ${JSON.stringify(game_state)}`;
-  return `${time}  ${player_id.padEnd(width)}  ${paintData('cyan', type)}  ${fields(data)}${state}`.trimEnd();
-}
-
-function fields(data: JsonObject): string {
-  return Object.entries(data)
-    .map(([key, value]: [string, Json]) => `${key}=${JSON.stringify(value)}`)
-    .join(' ');
 }

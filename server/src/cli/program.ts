@@ -8,12 +8,14 @@ import { addDev } from './dev.ts';
 import { addDiff } from './diff.ts';
 import { addInfo } from './info.ts';
 import { addMerge } from './merge.ts';
+import { addPlay } from './play.ts';
 import { addRecover } from './recover.ts';
 import { addRedact } from './redact.ts';
 import { addRooms } from './rooms.ts';
 import { addServe } from './serve.ts';
 import { addState } from './state.ts';
 import { addStats } from './stats.ts';
+import { addTail } from './tail.ts';
 import { addVerify } from './verify.ts';
 
 const EXAMPLES = `
@@ -21,6 +23,8 @@ Examples:
   gametape dev                             a relay, a viewer and a demo, on this machine
   gametape serve --data ./data             a relay
   gametape info session.lmsp               what a recording holds
+  gametape play session.lmsp               replay it in the terminal
+  gametape tail demo --url WS              watch a live room in the terminal
   gametape verify session.lmsp             prove that it is what was recorded
   gametape recover broken.lmsp -o new.lmsp what is intact of a damaged recording
   gametape <verb> --help                   how a verb is used
@@ -40,7 +44,7 @@ export function makeProgram(): Command {
     .configureOutput({ outputError: () => {} });
   for (const add of [
     ...[addDev, addServe, addRooms, addBots, addInfo, addVerify, addRecover, addCat, addState, addStats, addDiff],
-    ...[addConvert, addCut, addMerge, addRedact],
+    ...[addPlay, addTail, addConvert, addCut, addMerge, addRedact],
   ])
     add(program);
   return program;

@@ -19,6 +19,7 @@ import type {
   RecordingSummary,
   UnknownRecord,
 } from './records.ts';
+import { TimelineCursor } from './timeline-cursor.ts';
 import { readFurther, readUnfinished } from './unfinished.ts';
 
 /** Read at once from the end: footer and index of all but very long recordings. */
@@ -183,10 +184,7 @@ export class RecordingReader {
    * keyframes (R2, V3). Due are all entries before the first that is not.
    */
   async seek(block: number, isDue: (entry: EntryPlace) => boolean): Promise<SoughtBlock> {
-    const content = await this.#cache.load(block, async () => {
-      const { header, content } = await this.readBlock(block);
-      return { block: content, rawLength: header.rawLength + header.events * ENTRY_BYTES };
-    });
+    const content = await this.#cached(block);
     const { rows } = content;
     let due = 0;
     while (due < rows.length && isDue(rows.placeAt(due))) due++;
@@ -196,6 +194,26 @@ export class RecordingReader {
     } catch (error) {
       throw located(this.#placeOf(block), error);
     }
+  }
+
+  /** A cursor where `seek` with the same `sought` has ended: its contexts belong to the cursor from now on. */
+  async cursorAt(block: number, { contexts, due }: SoughtBlock): Promise<TimelineCursor> {
+    return new TimelineCursor({
+      block,
+      content: await this.#cached(block),
+      passed: due,
+      contexts: new Map(contexts),
+      identity: this.#contents.identity,
+      crc32: this.#compression.crc32,
+      load: (index) => (index < this.blocks.length ? this.#cached(index) : undefined),
+    });
+  }
+
+  async #cached(block: number): Promise<EventBlock> {
+    return await this.#cache.load(block, async () => {
+      const { header, content } = await this.readBlock(block);
+      return { block: content, rawLength: header.rawLength + header.events * ENTRY_BYTES };
+    });
   }
 
   #placeOf(index: number): string {

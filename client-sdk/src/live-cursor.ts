@@ -1,0 +1,205 @@
+import { isGametapeError, type State } from '@gametape/shared';
+import { comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
+import type { EdgePoint } from './live-edge.ts';
+import type { ReelCursor, ReelStep } from './reel.ts';
+import { type Fragment, type FragmentRow, RoomOver, type RoomPast } from './room-past.ts';
+import type { Arrival, RoomStates } from './room-states.ts';
+
+/** Past this, arrivals that wait are given up, and come out of fragments when it is their turn. */
+const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
+/** Fragments vanish when a relay starts anew, and tails by themselves: then there are others. */
+const TRIES = 5;
+
+/** What a cursor of a live room reads from. */
+export interface LiveSource {
+  readonly recent: RecentArrivals;
+  /** The room is over, and not all of it has arrived: the recording that has the rest. */
+  readonly rest: string | undefined;
+  /** Play time, in seconds, of a room time. */
+  secondsAt(time: number): number;
+  /** The past, with everything that is not in `recent` any more. `isStale`: some of what it said is not there. */
+  past(isStale: boolean): Promise<RoomPast>;
+  /** The room is over: a cursor of its recording, for what is not `isPassed`, from a room time on. */
+  recorded(recordingId: string, from: number, isPassed: (place: Place) => boolean): Promise<ReelCursor>;
+}
+
+/** An opened fragment, and how far of it has been taken. */
+interface Run {
+  readonly fragment: Fragment;
+  at: number;
+}
+
+/** What had been passed when fragments were listed, and up to where they are read: the rest arrives by itself. */
+interface Listing {
+  readonly last: Place;
+  readonly seq: number;
+  readonly upTo: number;
+}
+
+/**
+ * A point of a live room's past. Its steps come out of fragments and out of what has arrived since, merged into the order of
+ * the timeline. What it has passed is told by two things alone: `#last`, the furthest place, and `#seq`, up to where it knew
+ * of arrivals then. So it can turn from one source to the other at any time, and nothing is shown twice or left out.
+ */
+export class LiveCursor implements ReelCursor {
+  readonly #source: LiveSource;
+  readonly #states: RoomStates;
+  #queue: TimelineQueue;
+  #seq: number;
+  #last: Place;
+  #runs: Run[] = [];
+  /** In the order of their first times. */
+  #unopened: FragmentRow[] = [];
+  #listed: Listing | undefined;
+  #past: RoomPast | undefined;
+  #renewing: Promise<void> | undefined;
+  /** Fragments in a row that were not there any more. */
+  #losses = 0;
+  /** Takes over once the room is a recording. */
+  #recorded: ReelCursor | undefined;
+
+  constructor(source: LiveSource, { states, queue, seq, last }: EdgePoint) {
+    this.#source = source;
+    this.#states = states;
+    this.#queue = new TimelineQueue(queue);
+    this.#seq = seq;
+    this.#last = last;
+  }
+
+  get players(): Iterable<string> {
+    return (this.#recorded ?? this.#states).players;
+  }
+
+  stateOf(player: string): State | undefined {
+    return (this.#recorded ?? this.#states).stateOf(player);
+  }
+
+  nextTime(): number | Promise<number> {
+    if (this.#recorded) return this.#recorded.nextTime();
+    if (this.#renewing || !this.#takeArrivals()) return this.#renew(false).then(() => this.nextTime());
+    for (;;) {
+      const first = this.#first()?.place;
+      const [row] = this.#unopened;
+      if (!row || (first && first.time < row.firstTime)) {
+        if (first) return this.#source.secondsAt(first.time);
+        const { rest } = this.#source;
+        return rest === undefined ? Number.POSITIVE_INFINITY : this.#goOver(rest).then(() => this.nextTime());
+      }
+      const opening = this.#open(row);
+      if (opening) return opening.then(() => this.nextTime());
+    }
+  }
+
+  step(): ReelStep {
+    if (this.#recorded) return this.#recorded.step();
+    const arrival = this.#take();
+    if (!arrival) throw new TypeError('a step after the last');
+    const { seq, time } = arrival;
+    const { player, body } = this.#states.apply(arrival);
+    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, seq };
+    return { player, time: this.#source.secondsAt(time), seq, late: false, event: body.event };
+  }
+
+  /** False when some that came is not at hand any more. */
+  #takeArrivals(): boolean {
+    const { recent } = this.#source;
+    if (recent.from > this.#seq) return false;
+    if (recent.upTo > this.#seq) {
+      for (const arrival of recent.after(this.#seq)) this.#queue.add(arrival);
+      this.#seq = recent.upTo;
+    }
+    return this.#queue.bytes <= MAX_QUEUE_BYTES;
+  }
+
+  #first(): { place: Place; run: Run | undefined } | undefined {
+    let first: { place: Place; run: Run | undefined } | undefined;
+    const { first: queued } = this.#queue;
+    if (queued) first = { place: queued, run: undefined };
+    for (const run of this.#runs) {
+      const place = run.fragment.placeAt(run.at);
+      if (!first || comparePlaces(place, first.place) < 0) first = { place, run };
+    }
+    return first;
+  }
+
+  #take(): Arrival | undefined {
+    const run = this.#first()?.run;
+    if (!run) return this.#queue.shift();
+    const arrival = run.fragment.at(run.at++);
+    this.#skipPassed(run);
+    return arrival;
+  }
+
+  /** Undefined when it was at hand. */
+  #open(row: FragmentRow): Promise<void> | undefined {
+    const loading = this.#past?.load(row);
+    if (loading instanceof Promise) {
+      return loading.then(
+        () => {},
+        (error) => {
+          const isGone = isGametapeError(error, 'NOT_FOUND') && this.#losses++ < TRIES;
+          if (!isGone && !(error instanceof RoomOver)) throw error;
+          return this.#renew(true);
+        },
+      );
+    }
+    this.#unopened.shift();
+    if (!loading) return undefined;
+    this.#losses = 0;
+    const run = { fragment: loading, at: 0 };
+    this.#runs.push(run);
+    this.#skipPassed(run);
+    return undefined;
+  }
+
+  /** Moves a run on to the next entry that is still to come from it. A run that is over is let go. */
+  #skipPassed(run: Run): void {
+    const { fragment } = run;
+    while (run.at < fragment.length && !this.#isToCome(fragment.placeAt(run.at))) run.at++;
+    if (run.at >= fragment.length) this.#runs = this.#runs.filter((other) => other !== run);
+  }
+
+  #isToCome(place: Place): boolean {
+    const { last, seq, upTo } = this.#listed as Listing;
+    return place.seq <= upTo && (place.seq > seq || comparePlaces(place, last) > 0);
+  }
+
+  #renew(isStale: boolean): Promise<void> {
+    this.#renewing ??= this.#list(isStale).finally(() => {
+      this.#renewing = undefined;
+    });
+    return this.#renewing;
+  }
+
+  async #goOver(recordingId: string): Promise<void> {
+    const [last, seq] = [this.#last, this.#seq];
+    const isPassed = (place: Place) => place.seq <= seq && comparePlaces(place, last) <= 0;
+    this.#recorded = await this.#source.recorded(recordingId, last.time, isPassed);
+  }
+
+  /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
+  async #list(isStale: boolean): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        this.#past = await this.#source.past(isStale || tries > 1);
+        break;
+      } catch (error) {
+        if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
+        if (tries === TRIES || !isGametapeError(error, 'NOT_FOUND')) throw error;
+      }
+    }
+    const { recent } = this.#source;
+    const listed = { last: this.#last, seq: this.#seq, upTo: recent.upTo };
+    const { rows, headSeq } = this.#past;
+    this.#listed = listed;
+    this.#runs = [];
+    this.#unopened = rows
+      .filter((row) => row.firstSeq <= listed.upTo && (row.lastSeq > listed.seq || row.lastTime >= listed.last.time))
+      .sort((one, other) => one.firstTime - other.firstTime || one.firstSeq - other.firstSeq);
+    this.#queue = new TimelineQueue();
+    for (const arrival of recent.after(Math.max(headSeq, recent.from))) {
+      if (this.#isToCome(arrival)) this.#queue.add(arrival);
+    }
+    this.#seq = Math.max(this.#seq, recent.upTo);
+  }
+}

@@ -1,0 +1,113 @@
+import { type Live, type LiveEvent, spectate } from '@gametape/client-sdk';
+import { type EventDown, type GameEvent, JSON_PROFILE, type State } from '@gametape/shared';
+import { describe, expect, test } from 'vitest';
+import { type FakePeer, FakeRelay } from '../support/fake-relay.ts';
+import { TestProducer } from '../support/test-producer.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+/** Of the fake relay's welcomes, in microseconds. */
+const HOLD_US = 50_000;
+
+describe('the live edge', () => {
+  test('[T6] [T3] shows what arrives within the hold in the order of the timeline, and marks what comes later', async () => {
+    const { live, peer, events, start } = await watch();
+    const ann = new Writer(0);
+    const bob = new Writer(1);
+    const later = (us: number) => start + 200_000 + us;
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 2,
+      events: [ann.event(1, later(40_000)), ann.event(2, later(60_000))],
+    });
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 3, events: [bob.event(3, later(20_000))] });
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 5,
+      events: [bob.event(4, later(60_000)), bob.event(5, later(61_000))],
+    });
+    expect(live.states.size).toBe(0);
+    await waitFor('all of them', () => events.length === 5);
+    expect(events.map(({ seq, late }) => [seq, late])).toEqual([3, 1, 2, 4, 5].map((seq) => [seq, false]));
+    await waitFor('time to go on', () => live.currentTime > later(70_000) / 1e6);
+    // Too late, and bob's is later still.
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 7,
+      events: [ann.event(6, later(65_000)), bob.event(7, later(64_000))],
+    });
+    await waitFor('what was late', () => events.length === 7);
+    expect(events.slice(5).map(({ seq, late, time }) => [seq, late, time])).toEqual([
+      [7, true, later(64_000) / 1e6],
+      [6, true, later(65_000) / 1e6],
+    ]);
+    expect(live.currentTime).toBeGreaterThan(later(70_000) / 1e6);
+    expect(Object.fromEntries(live.states)).toEqual({ ann: { n: 6 }, bob: { n: 7 } });
+    live.close();
+  });
+
+  test('[T6] an event waits until room time has passed it by the hold, as far as the relay has told it', async () => {
+    const { live, peer, events, start } = await watch();
+    const ann = new Writer(0);
+    const time = start + 3_600_000_000;
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 1, events: [ann.event(1, time)] });
+    peer.send({ kind: 'clock', time: time + HOLD_US - 200_000, holdMs: HOLD_US / 1_000 });
+    await waitFor('an hour to have passed', () => live.currentTime > time / 1e6 - 1);
+    expect([events.length, live.states.size]).toEqual([0, 0]);
+    await waitFor('it', () => events.length === 1);
+    expect(live.currentTime).toBeGreaterThanOrEqual(time / 1e6);
+    live.close();
+  });
+
+  test('[T6] time stands still while the connection is away: what was missed is not late', async () => {
+    const { relay, live, peer, events, start } = await watch();
+    const ann = new Writer(0);
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 1, events: [ann.event(1, start)] });
+    await waitFor('the first', () => events.length === 1);
+    peer.close(4200, 'DRAINING');
+    await waitFor('it to notice', () => live.status === 'reconnecting');
+    const standing = live.currentTime;
+    const next = await relay.peer(2);
+    expect(next.hello?.resume).toMatchObject({ seq: 1 });
+    next.welcome({ resumption: 'resumed', seq: 2, roomTime: start + 10_000_000 });
+    next.send({ kind: 'events-down', acks: NO_ACKS, upTo: 2, events: [ann.event(2, Math.ceil(standing * 1e6) + 1)] });
+    await waitFor('what was missed', () => events.length === 2);
+    expect(events[1]?.late).toBe(false);
+    live.close();
+  });
+});
+
+const NO_ACKS = { accepted: 0, stable: 0 };
+
+async function watch(): Promise<{ relay: FakeRelay; live: Live; peer: FakePeer; events: LiveEvent[]; start: number }> {
+  const relay = await FakeRelay.start();
+  const joining = spectate({ url: relay.wsUrl, room: 'r' });
+  const peer = await relay.peer(1);
+  const start = 1_000_000;
+  peer.welcome({ seq: 0, roomTime: start, producer: -1, holdMs: HOLD_US / 1_000 });
+  for (const [index, player] of ['ann', 'bob'].entries()) {
+    peer.send({ kind: 'producer', index, player, instance: `of-${player}` });
+  }
+  const live = await joining;
+  const events: LiveEvent[] = [];
+  live.on('event', (event) => events.push(event));
+  return { relay, live, peer, events, start };
+}
+
+/** Makes the events of one producer: each sets `n` to its seq. */
+class Writer {
+  readonly #index: number;
+  readonly #producer = new TestProducer(JSON_PROFILE);
+
+  constructor(index: number) {
+    this.#index = index;
+  }
+
+  event(seq: number, time: number): EventDown {
+    const event: GameEvent = { type: 'keystroke', data: { char: 'x', modifiers: [] } };
+    const state: State = { n: seq };
+    return { seq, producer: this.#index, time, stamp: time, body: this.#producer.encode(event, state, time) };
+  }
+}
