@@ -154,6 +154,8 @@ describe('joining in masses', () => {
     const none = { events: 0, players: [], producers: [], checkpoints: [], pauses: [], paused: undefined, playTime: 0 };
     const view = {
       standing: () => ({ seq, ...none }),
+      show: () => {},
+      hide: () => {},
       snapshot: () => {
         taken++;
         const until = performance.now() + 5;
