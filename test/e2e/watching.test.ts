@@ -147,6 +147,35 @@ describe('watching a room that goes on', () => {
     live.close();
   }, 60_000);
 
+  test('[T7] [V3] play time stands still while the room is paused, live and for who goes back over it', async () => {
+    const relay = await TestRelay.start();
+    const game = await Game.start(relay.wsUrl, { steady: ['ann', 'bob'] });
+    const watcher = await Watcher.start(relay.wsUrl, 'live', 1);
+    const { live } = watcher;
+    for (let pauses = 0; pauses < 2; pauses++) {
+      await game.hasTyped(60 * (pauses + 1));
+      await game.pause();
+      const ticks: number[] = [];
+      const stop = live.on('durationchange', (duration) => ticks.push(duration));
+      await waitFor('time to stand still', () => ticks.length > 5 && ticks.at(-1) === ticks.at(-6), 20_000);
+      stop();
+      game.resume();
+    }
+    await game.hasTyped(200);
+    live.pause();
+    for (const part of [0.9, 0.1, 0.5, 0.3, 0.7, 0.2, 1, 0]) {
+      await live.seek(part * live.duration);
+      watcher.look();
+    }
+    const { recordingId, durationS } = await game.end();
+    await watcher.finish();
+    watcher.look();
+    const truth = await Truth.of(`${relay.url}/v1/recordings/${recordingId}.lmsp`);
+    expect(watcher.looks.filter((look) => !truth.explains(look)).map((look) => truth.explanation(look))).toEqual([]);
+    expect([watcher.looks.length, live.currentTime]).toEqual([9, durationS]);
+    live.close();
+  }, 60_000);
+
   test('[V2] with a delay all of it is as of the delayed room, and going back works the same', async () => {
     const delayS = 1.5;
     const relay = await TestRelay.start({ spectatorDelayMs: delayS * 1_000 });

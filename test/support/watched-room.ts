@@ -33,6 +33,7 @@ export class Game {
   readonly #stop: (() => Promise<void>)[] = [];
   #typed = 0;
   saysMuch = false;
+  #isPaused = false;
 
   private constructor(sessions: readonly Session[]) {
     this.#sessions = sessions;
@@ -53,7 +54,20 @@ export class Game {
     return new Game(sessions);
   }
 
+  /** Play time stands still, and nobody types. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    this.#sessions[0]?.pause();
+    await this.#sessions[0]?.stable();
+  }
+
+  resume(): void {
+    this.#sessions[0]?.resume();
+    this.#isPaused = false;
+  }
+
   #type(session: Session): void {
+    if (this.#isPaused) return;
     const n = ++this.#typed;
     const { text } = session.state as { text: string };
     const char = String.fromCharCode(97 + (n % 26));
