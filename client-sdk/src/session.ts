@@ -27,6 +27,7 @@ import type {
 import { ClockJumps } from './clock-jumps.ts';
 import { ClockWatch, tickOf } from './clock-watch.ts';
 import { Connection } from './connection.ts';
+import { Departure, type DepartureRequest } from './departure.ts';
 import { Emitter } from './emitter.ts';
 import { Outbox } from './outbox.ts';
 import type { Platform } from './platform/platform.ts';
@@ -40,9 +41,6 @@ import { Waiters } from './waiters.ts';
 
 const DEFAULT_FLUSH_MS = 16;
 const DEFAULT_TIMEOUT_MS = 10_000;
-
-/** What ends a session. */
-type Request = { readonly kind: 'leave' } | { readonly kind: 'end'; readonly outcome: JsonObject };
 
 /** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with */
 export async function connectOn(platform: Platform, options: ConnectOptions): Promise<Session> {
@@ -71,6 +69,7 @@ class LiveSession implements Session {
   readonly #emitter = new Emitter<SessionEvents>();
   readonly #outbox: Outbox;
   readonly #waiters = new Waiters();
+  readonly #departure: Departure;
   readonly #rewinds = new Rewinds((name) => this.#askToRewind(name));
   readonly #instance: string;
   readonly #spooling: Spooling | undefined;
@@ -86,17 +85,6 @@ class LiveSession implements Session {
   /** Index of its producer in the room, and seq of the last rewind of it that the welcome knew of. */
   #index = -1;
   #rewound = 0;
-  /** What has been asked of the relay and is asked again after a reconnection. */
-  #request: Request | undefined;
-  /** What is to be said once all events are sent: it names the last of them. */
-  #saysRequest = false;
-  #saysFinal = false;
-  /** The relay has asked for what is left: nothing more is recorded (W6). */
-  #isEnding = false;
-  #closed: GametapeError | undefined;
-  /** Why the connection is over, if nobody meant it to be. */
-  #refusal: GametapeError | undefined;
-  #summary: SessionSummary | undefined;
   /** Resolves when nothing is kept any more that need not be. */
   #spoolEnded: Promise<void> | undefined;
 
@@ -105,6 +93,7 @@ class LiveSession implements Session {
     this.#options = options;
     this.room = options.room;
     this.player = options.player;
+    this.#departure = new Departure(options.room, options.player);
     this.#profile = profileNamed(options.profile ?? 'lmsp');
     this.#startedAt = platform.now();
     this.#tickUs = tickOf(platform.now);
@@ -174,7 +163,7 @@ class LiveSession implements Session {
 
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
-    const connection = this.#summary ? 'ended' : this.#connection.status;
+    const connection = this.#departure.summary ? 'ended' : this.#connection.status;
     const clockErrorS = this.#view.clockErrorOf(this.#index);
     return {
       connection,
@@ -195,19 +184,19 @@ class LiveSession implements Session {
   }
 
   setState(next: State): void {
-    this.#checkOpen();
+    this.#departure.checkOpen();
     this.#producer.setState(next);
     this.#outbox.scheduleFlush();
   }
 
   set(key: string, value: Json): void {
-    this.#checkOpen();
+    this.#departure.checkOpen();
     this.#producer.set(key, value);
     this.#outbox.scheduleFlush();
   }
 
   edit(key: string, change: TextChange): void {
-    this.#checkOpen();
+    this.#departure.checkOpen();
     this.#producer.edit(key, change);
     this.#outbox.scheduleFlush();
   }
@@ -224,7 +213,7 @@ class LiveSession implements Session {
 
   async rewind(name: string): Promise<void> {
     if (typeof name !== 'string' || name === '') throw new TypeError('rewind: expected the name of a checkpoint');
-    this.#checkOpen();
+    this.#departure.checkOpen();
     this.#outbox.flush();
     await this.#rewinds.ask(name);
   }
@@ -239,7 +228,7 @@ class LiveSession implements Session {
 
   setSpeed(speed: number): void {
     if (!Number.isFinite(speed) || speed < 0) throw new TypeError(`speed: expected a number from 0, found ${speed}`);
-    this.#checkOpen();
+    this.#departure.checkOpen();
     const stamp = this.#stamp();
     this.#producer.followClock(speed > 0, stamp);
     this.#recordAt(stamp, { type: EventType.SPEED_CHANGE, data: { speed } });
@@ -247,26 +236,27 @@ class LiveSession implements Session {
   }
 
   async stable(): Promise<void> {
-    this.#checkOpen();
+    this.#departure.checkOpen();
     this.#outbox.flush();
     await this.#waiters.stable(this.#outbox.recorded, this.#outbox.stable);
   }
 
   async leave(): Promise<void> {
-    if (this.#closed || this.#summary) return;
+    if (this.#departure.isOver) return;
     await this.stable();
-    this.#checkOpen();
+    this.#departure.checkOpen();
     const left = this.#waiters.closed();
     this.#ask({ kind: 'leave' });
     await left;
     await this.#spoolEnded;
     // Superseded, say, before all of it was stable: whoever waits for that has waited in vain.
-    if (this.#refusal && !this.#summary) throw this.#refusal;
+    const { refusal, summary } = this.#departure;
+    if (refusal && !summary) throw refusal;
   }
 
   async end(outcome: JsonObject = {}): Promise<SessionSummary> {
-    if (this.#summary) return this.#summary;
-    if (!this.#isEnding) this.#checkOpen();
+    if (this.#departure.summary) return this.#departure.summary;
+    if (!this.#departure.isEnding) this.#departure.checkOpen();
     const ended = this.#waiters.ended();
     this.#ask({ kind: 'end', outcome });
     const summary = await ended;
@@ -339,10 +329,7 @@ class LiveSession implements Session {
     // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
     this.#outbox.resume(welcome.lastPseq);
     this.#waiters.accept(this.#outbox.accepted);
-    // A relay that was started anew does not know that the room was to end.
-    this.#isEnding = false;
-    this.#saysFinal = false;
-    this.#saysRequest = this.#request !== undefined;
+    this.#departure.welcomed();
     if (welcome.resumption === 'resumed') this.#waiters.open();
   }
 
@@ -377,7 +364,7 @@ class LiveSession implements Session {
         this.#acks(message.acks);
         return;
       case 'expect':
-        this.#saysRequest = this.#request !== undefined;
+        this.#departure.askAgain();
         this.#outbox.resendAfter(message.pseq - 1);
         return;
       case 'need-keyframe':
@@ -398,12 +385,11 @@ class LiveSession implements Session {
         this.#showSpectators(message);
         return;
       case 'ending':
-        this.#isEnding = true;
-        this.#saysFinal = true;
+        this.#departure.askedForRest();
         this.#outbox.flush();
         return;
       case 'ended':
-        this.#summary = message.summary;
+        this.#departure.ended(message.summary);
         this.#outbox.stop();
         this.#waiters.end(message.summary);
         this.#connection.close();
@@ -464,7 +450,7 @@ class LiveSession implements Session {
   }
 
   #recordAt(stamp: number, event: EventInput, nextState?: State): void {
-    this.#checkOpen();
+    this.#departure.checkOpen();
     const checked = this.#producer.checkEvent(event);
     if (nextState !== undefined) this.#producer.setState(nextState);
     this.#outbox.add(this.#producer.encode(checked, stamp), stamp);
@@ -482,19 +468,13 @@ class LiveSession implements Session {
     this.#emitter.emit('error', error);
   }
 
-  #ask(request: Request): void {
-    this.#request = request;
-    this.#saysRequest = true;
+  #ask(request: DepartureRequest): void {
+    this.#departure.ask(request);
     this.#outbox.flush();
   }
 
-  /** All events are sent: what has waited for that names the last of them. */
   #sayLast(): void {
-    const lastPseq = this.#outbox.recorded;
-    if (this.#saysFinal) this.#connection.send({ kind: 'final', lastPseq });
-    this.#saysFinal = false;
-    if (this.#saysRequest && this.#request) this.#connection.send({ ...this.#request, lastPseq });
-    this.#saysRequest = false;
+    for (const message of this.#departure.takeLast(this.#outbox.recorded)) this.#connection.send(message);
   }
 
   #connectionStatus(status: ConnectionStatus): void {
@@ -511,29 +491,19 @@ class LiveSession implements Session {
   #over(error: GametapeError | undefined): void {
     this.#outbox.stop();
     this.#stopWatching?.();
-    this.#refusal = error;
-    this.#closed =
-      error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
-    this.#waiters.close(this.#closed);
-    this.#rewinds.close(this.#closed);
+    const closed = this.#departure.over(error);
+    this.#waiters.close(closed);
+    this.#rewinds.close(closed);
     this.#spoolEnded = this.#endSpool();
-    if (error && !this.#summary) this.#emitter.emit('error', error);
+    if (error && !this.#departure.summary) this.#emitter.emit('error', error);
   }
 
   /** A finished recording has what it accepted; what it did not is kept for the next session to tell. */
   async #endSpool(): Promise<void> {
     const { recorded, accepted, stable } = this.#outbox;
-    const isDone = recorded <= (this.#summary ? accepted : stable);
+    const isDone = recorded <= (this.#departure.summary ? accepted : stable);
     // Nobody is left to tell.
     await this.#spooling?.end(this.#spool, isDone).catch(() => undefined);
-  }
-
-  #checkOpen(): void {
-    if (this.#summary) throw new GametapeError('SESSION_CLOSED', `room ${this.room} has ended`);
-    if (this.#closed) throw new GametapeError('SESSION_CLOSED', this.#closed.message, { cause: this.#closed });
-    if (this.#request)
-      throw new GametapeError('SESSION_CLOSED', `the session of ${this.player} is about to ${this.#request.kind}`);
-    if (this.#isEnding) throw new GametapeError('SESSION_CLOSED', `room ${this.room} is about to end`);
   }
 
   /** Whole microseconds since this instance started. */
