@@ -17,6 +17,7 @@ const ROOM = 'hour';
 const SPECTATORS = 1_000;
 const QUIET_SECONDS = 6;
 const EVENTS_PER_SECOND = 10;
+const LOOP_DELAY = new URL('./processes/report-loop-delay.js', import.meta.url).href;
 const CORES = { server: 0, load: 1 };
 const GOAL_FIRST_FRAME_MS = 50;
 /** What a player may notice of a thousand who come to watch. */
@@ -67,14 +68,17 @@ async function measure(
   players: WatchOrder['players'],
   { home, profile, snapshotBytes = 0 }: { home?: string; profile?: string | undefined; snapshotBytes?: number },
 ): Promise<WatchResult> {
-  const nodeOptions = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
+  const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
+  const nodeOptions = ['--import', LOOP_DELAY, ...profiling];
+  const loopDelayFile = join(tmpdir(), `gametape-bench-loop-${process.pid}.json`);
+  process.env.LOOP_DELAY_FILE = loopDelayFile;
   const server =
     side === 'bare'
-      ? await startBareRelay({ core: CORES.server })
+      ? await startBareRelay({ core: CORES.server, nodeOptions })
       : await startRelayProcess({ core: CORES.server, nodeOptions, ...(home !== undefined && { copyOf: home }) });
   try {
     const rates = { spectators: SPECTATORS, joinSeconds: 1, quietSeconds: QUIET_SECONDS };
-    const room = { room: ROOM, players, eventsPerSecond: EVENTS_PER_SECOND, snapshotBytes };
+    const room = { room: ROOM, players, eventsPerSecond: EVENTS_PER_SECOND, snapshotBytes, loopDelayFile };
     const order: WatchOrder = { side, wsUrl: server.wsUrl, serverPid: server.pid, ...rates, ...room };
     const result = await runLoad<WatchOrder, WatchResult>('watch', order, CORES.load);
     const { firstFramesMs, before, joining, watched } = result;
@@ -85,6 +89,7 @@ async function measure(
     return result;
   } finally {
     await server.stop();
+    await rm(loopDelayFile, { force: true });
   }
 }
 
@@ -97,6 +102,7 @@ function print(ours: readonly WatchResult[], bare: readonly WatchResult[]): void
   const phases = (['before', 'joining', 'watched'] as const).flatMap((phase) => [
     row(`players' latency p50, ${phase}, ms`, (result) => result[phase].p50Ms),
     row(`players' latency p99, ${phase}, ms`, (result) => result[phase].p99Ms),
+    row(`server's event loop late p99, ${phase}, ms`, (result) => result[phase].loop.p99Ms),
     row(`server CPU, ${phase}, % of a core`, (result) => share(result[phase])),
   ]);
   const bytes = number(ours[0]?.snapshotBytes ?? 0);

@@ -1,3 +1,4 @@
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Session } from '@gametape/client-sdk';
 import {
@@ -13,7 +14,7 @@ import {
 import { WebSocket } from 'ws';
 import { processCpuSeconds } from '../support/process-cpu.ts';
 import { percentile } from '../support/statistics.ts';
-import type { Phase, WatchOrder, WatchResult } from '../support/watch-load.ts';
+import type { LoopDelay, Phase, WatchOrder, WatchResult } from '../support/watch-load.ts';
 
 /** Who has not seen the room by then is counted as not there. */
 const JOINED_WITHIN_MS = 20_000;
@@ -38,11 +39,14 @@ async function run(order: WatchOrder): Promise<WatchResult> {
   const players = await (order.side === 'ours' ? ourPlayers(order, heard) : barePlayers(order, heard));
   const measure = async (work: Promise<unknown>): Promise<Phase> => {
     latencies = [];
+    await loopDelay(order);
     const cpu = processCpuSeconds(order.serverPid);
     const startedAt = performance.now();
     const events = await play(players, order, work);
     const seconds = (performance.now() - startedAt) / 1_000;
+    const loop = await loopDelay(order);
     return {
+      loop,
       p50Ms: percentile(latencies, 0.5),
       p99Ms: percentile(latencies, 0.99),
       worstMs: percentile(latencies, 1),
@@ -60,6 +64,17 @@ async function run(order: WatchOrder): Promise<WatchResult> {
   const { firstFramesMs, snapshotBytes } = await crowd;
   const { user, system } = process.cpuUsage(load);
   return { before, joining, watched, firstFramesMs, snapshotBytes, loadCpuS: (user + system) / 1_000_000 };
+}
+
+/** Of the server since it was last asked. */
+async function loopDelay({ serverPid, loopDelayFile }: WatchOrder): Promise<LoopDelay> {
+  await rm(loopDelayFile, { force: true });
+  process.kill(serverPid, 'SIGUSR2');
+  for (;;) {
+    const json = await readFile(loopDelayFile, 'utf8').catch(() => '');
+    if (json.endsWith('}')) return JSON.parse(json) as LoopDelay;
+    await sleep(5);
+  }
 }
 
 /** Each player in turn, evenly, until `work` is done. Returns how many events were sent. */

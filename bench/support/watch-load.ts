@@ -14,6 +14,14 @@ export interface WatchOrder {
   readonly players: readonly { readonly name: string; readonly text: string }[];
   /** Bytes that the bare server gives to each who comes: as many as our snapshot has. */
   readonly snapshotBytes: number;
+  /** Where the server writes the delays of its event loop when it is sent SIGUSR2. */
+  readonly loopDelayFile: string;
+}
+
+/** How much later than due a server's event loop turned, in milliseconds. */
+export interface LoopDelay {
+  readonly p99Ms: number;
+  readonly worstMs: number;
 }
 
 /** Latencies are of players, from `record` or `send` to another player's listener, in milliseconds. */
@@ -24,6 +32,7 @@ export interface Phase {
   readonly events: number;
   readonly serverCpuS: number;
   readonly seconds: number;
+  readonly loop: LoopDelay;
 }
 
 export interface WatchResult {

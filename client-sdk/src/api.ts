@@ -51,6 +51,69 @@ export interface ConnectOptions {
   readonly flushMs?: number;
   /** How long the first connection may take, in milliseconds. @default 10_000 */
   readonly timeoutMs?: number;
+  /**
+   * Keeps what is not stable outside of the process too, so that a crash does not lose it: the next `connect` of the same player to
+   * the same room has it recorded before it joins. Browsers keep it in IndexedDB: `true` will do; Node needs a directory.
+   * @default false
+   */
+  readonly spool?: boolean | SpoolOptions;
+}
+
+/** Where and how a spool is kept. */
+export interface SpoolOptions {
+  /** Node: the directory, which may be shared by any number of processes. */
+  readonly directory?: string;
+  /** Node: every write is synced, so that it survives a power loss of this machine. Without it a write survives the process. @default false */
+  readonly sync?: boolean;
+  /** Browsers: name of the database. @default 'gametape-spool' */
+  readonly database?: string;
+}
+
+/** What a session keeps in its spool, and what it found in those of earlier ones. */
+export interface SpoolStatus {
+  /** What is recorded now is kept. False when the spool could not be opened or written: an `error` has said why. */
+  readonly isKept: boolean;
+  /** Size of this session's spool. */
+  readonly bytes: number;
+  /** Events of earlier sessions that `connect` has had recorded. */
+  readonly recovered: number;
+  /** Earlier sessions of which something is kept that no recording can take any more: see `keptTails`. */
+  readonly kept: number;
+}
+
+/** Whose kept tails are asked for: everybody's in that place, if neither is named. */
+export interface KeptTailsOptions extends SpoolOptions {
+  readonly room?: string;
+  readonly player?: string;
+}
+
+/** What an earlier session left in its spool and no recording can take any more. */
+export interface KeptTail {
+  readonly room: string;
+  readonly player: string;
+  readonly instance: string;
+  /** When its session began. */
+  readonly createdAt: Date;
+  /** The recording that these events are missing from. */
+  readonly recordingId: string | undefined;
+  /** Why they cannot be recorded: an error code and its message. */
+  readonly reason: { readonly code: string; readonly message: string };
+  events(): Iterable<TailEvent>;
+  /** Deletes it. It is deleted by itself after 7 days. */
+  discard(): Promise<void>;
+}
+
+/** An event that is in no recording. */
+export interface TailEvent {
+  /** The session's events are numbered from 1. */
+  readonly number: number;
+  /** By the wall clock of the machine it was made on. */
+  readonly time: Date;
+  /** Undefined where only the state changed, or where what it goes on from is damaged. */
+  readonly type: string | undefined;
+  readonly data: JsonObject;
+  /** The player's state right after it, right only until the next event is asked for. */
+  readonly state: State;
 }
 
 /** What a connection is doing. */
@@ -71,6 +134,8 @@ export interface SessionStatus {
    * `redis:memory` and `redis:no` it is worth no more than `accepted`. Empty before the first welcome.
    */
   readonly durability: string;
+  /** Undefined without the option `spool`. */
+  readonly spool?: SpoolStatus;
 }
 
 /** Another player of a room, as this session or spectator sees it. */

@@ -1,5 +1,5 @@
 import { PORTABLE_COMPRESSION } from '@gametape/shared';
-import type { ConnectOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
+import type { ConnectOptions, KeptTail, KeptTailsOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
 import { BROWSER } from './platform/browser.ts';
 import { openInBrowser } from './platform/browser-source.ts';
 import type { TapeSource } from './platform/platform.ts';
@@ -13,6 +13,11 @@ export * from './index.ts';
 /** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, and whatever the relay refuses with */
 export function connect(options: ConnectOptions): Promise<Session> {
   return connectOn(BROWSER, options);
+}
+
+/** What earlier sessions left in their spools and no recording can take any more. @throws GametapeError `SPOOL_FAILED` */
+export async function keptTails(options: KeptTailsOptions): Promise<KeptTail[]> {
+  return await (await import('./spool/kept-tails.ts')).readKeptTails(BROWSER, options);
 }
 
 /** Joins a room to watch it. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` */

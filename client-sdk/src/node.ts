@@ -1,4 +1,4 @@
-import type { ConnectOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
+import type { ConnectOptions, KeptTail, KeptTailsOptions, Live, Session, SpectateOptions, Tape } from './api.ts';
 import { NODE, NODE_COMPRESSION, openInNode } from './platform/node.ts';
 import type { TapeSource } from './platform/platform.ts';
 import { OfflineRecorder, type RecorderOptions } from './recorder.ts';
@@ -12,6 +12,11 @@ export { exportJson, importJson, loadCompressed, saveCompressed } from './platfo
 /** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, and whatever the relay refuses with */
 export function connect(options: ConnectOptions): Promise<Session> {
   return connectOn(NODE, options);
+}
+
+/** What earlier sessions left in their spools and no recording can take any more. @throws GametapeError `SPOOL_FAILED` */
+export async function keptTails(options: KeptTailsOptions): Promise<KeptTail[]> {
+  return await (await import('./spool/kept-tails.ts')).readKeptTails(NODE, options);
 }
 
 /** Joins a room to watch it. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` */

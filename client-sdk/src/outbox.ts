@@ -1,6 +1,7 @@
 import { type EventUp, encodeMessage, GametapeError, LIMITS } from '@gametape/shared';
 import type { Connection } from './connection.ts';
-import { SendQueue } from './send-queue.ts';
+import { type QueuedMessage, SendQueue } from './send-queue.ts';
+import type { SessionSpool } from './spool/session-spool.ts';
 
 /** Bytes that may be under way without an `accepted`: beyond it the queue waits (S2). */
 const WINDOW_BYTES = 1024 * 1024;
@@ -21,6 +22,8 @@ export interface OutboxOptions {
   readonly onAllSent: () => void;
   /** Events up to `lastPseq` are lost: what is recorded next has to start over with a keyframe (D3). */
   readonly onLost: (lastPseq: number, error: GametapeError) => void;
+  /** Keeps every message outside of this process too, until it is stable. */
+  readonly spool?: SessionSpool | undefined;
 }
 
 /**
@@ -49,6 +52,7 @@ export class Outbox {
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #isFlushScheduled = false;
   #isStopped = false;
+  #holeReason = 'the relay has lost earlier events';
 
   constructor(options: OutboxOptions) {
     this.#options = options;
@@ -97,6 +101,13 @@ export class Outbox {
     this.scheduleFlush();
   }
 
+  /** What another instance had recorded and the relay may lack, up to `lastPseq`: it is sent as the same bytes (W2). `holeReason` is why some of it is not there. */
+  restore(messages: readonly QueuedMessage[], lastPseq: number, holeReason?: string): void {
+    for (const message of messages) this.#queue.add(message);
+    this.#recorded = lastPseq;
+    if (holeReason) this.#holeReason = holeReason;
+  }
+
   /** What is recorded from now on goes on from the rewind at that seq, what was recorded before does not (T8). */
   rebase(seq: number): void {
     this.#packBatch();
@@ -105,6 +116,7 @@ export class Outbox {
 
   /** Sends soon: at the end of this turn if nothing was sent for a while, else when the interval is over. */
   scheduleFlush(): void {
+    this.#options.spool?.expectMore();
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
     const { flushMs, now } = this.#options;
@@ -119,7 +131,8 @@ export class Outbox {
     if (this.#isStopped) return;
     this.#flushedAt = this.#options.now();
     this.#options.recordPending();
-    this.#packBatch();
+    this.#packBatch(true);
+    this.#options.spool?.settle();
     this.send();
   }
 
@@ -134,7 +147,7 @@ export class Outbox {
       }
       if (message.firstPseq > this.#sent + 1) {
         // What the relay asks for is not held any more: it has lost what it called stable.
-        this.giveUp(this.#sent, 'the relay has lost earlier events');
+        this.giveUp(this.#sent, this.#holeReason);
         return;
       }
       connection.sendBytes(message.bytes);
@@ -166,6 +179,7 @@ export class Outbox {
     if (stable > this.#stable) {
       this.#stable = stable;
       this.#queue.release(stable);
+      this.#options.spool?.release(stable);
     }
     this.send();
   }
@@ -178,6 +192,7 @@ export class Outbox {
     const { firstPseq, lastPseq, stamp } = dropped;
     const bytes = encodeMessage({ kind: 'gap', firstPseq, lastPseq, reason });
     this.#queue.add({ bytes, firstPseq, lastPseq, stamps: [stamp], queuedAt: this.#options.now() });
+    this.#options.spool?.startOver(this.#queue.held);
     // The next stamp is relative to the last one that the relay knows.
     this.#lastStamp = stamp;
     const lost = lastPseq - pseq;
@@ -194,7 +209,8 @@ export class Outbox {
     clearTimeout(this.#flushTimer);
   }
 
-  #packBatch(): void {
+  /** `isSettled`: nothing has changed that is not in the batch. */
+  #packBatch(isSettled = false): void {
     if (this.#batch.length === 0) return;
     const firstPseq = this.#recorded - this.#batch.length + 1;
     const seq = this.#options.shown();
@@ -203,7 +219,9 @@ export class Outbox {
     const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, ...base, events: this.#batch });
     this.#shown = seq;
     const queuedAt = this.#options.now();
-    this.#queue.add({ bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt });
+    const message = { bytes, firstPseq, lastPseq: this.#recorded, stamps: this.#batchStamps, queuedAt };
+    this.#queue.add(message);
+    this.#options.spool?.add(message, isSettled);
     this.#batch = [];
     this.#batchBytes = 0;
     // What was sent may have arrived, and is kept: the relay will say.

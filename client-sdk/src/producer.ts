@@ -10,6 +10,7 @@ import {
   GametapeError,
   isJsonObject,
   type Json,
+  type KeyframeContext,
   type Profile,
   type State,
   type TextChange,
@@ -36,6 +37,12 @@ export class Producer {
 
   get hasPending(): boolean {
     return this.#bodies.hasPending;
+  }
+
+  /** All that decoding the next body needs, for a keyframe record of FORMAT.md: good until the next body. */
+  context(pseq: number, stamp: number): KeyframeContext {
+    const { vocabulary, state } = this.#bodies;
+    return { index: 0, pseq, time: 0, hlc: 0, stamp, vocabulary, state };
   }
 
   /** The state at the start, as of stamp 0. The next body is its keyframe. */

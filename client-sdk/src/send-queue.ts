@@ -24,6 +24,11 @@ export class SendQueue {
     return this.#bytes;
   }
 
+  /** All that it holds, oldest first. */
+  get held(): readonly QueuedMessage[] {
+    return this.#messages.slice(this.#head);
+  }
+
   add(message: QueuedMessage): void {
     this.#messages.push(message);
     this.#bytes += message.bytes.length;

@@ -23,6 +23,9 @@ import type { Platform } from './platform/platform.ts';
 import { Producer, stampOf } from './producer.ts';
 import { Rewinds } from './rewinds.ts';
 import { RoomView, type Shown } from './room-view.ts';
+import type { SessionSpool } from './spool/session-spool.ts';
+import type { SpoolHead } from './spool/spool-records.ts';
+import type { Spooling } from './spool/spooled-connect.ts';
 import { Waiters } from './waiters.ts';
 
 const DEFAULT_FLUSH_MS = 16;
@@ -33,9 +36,16 @@ type Request = { readonly kind: 'leave' } | { readonly kind: 'end'; readonly out
 
 /** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with */
 export async function connectOn(platform: Platform, options: ConnectOptions): Promise<Session> {
-  const session = new LiveSession(platform, options);
+  const instance = hex(platform.randomBytes(8));
+  const spooling = options.spool ? await openSpooling(platform, options, instance) : undefined;
+  const session = new LiveSession(platform, options, instance, spooling);
   await session.opened;
   return session;
+}
+
+/** Loaded by those who use it. */
+async function openSpooling(platform: Platform, options: ConnectOptions, instance: string): Promise<Spooling> {
+  return await (await import('./spool/spooled-connect.ts')).openSpooling(platform, options, instance);
 }
 
 class LiveSession implements Session {
@@ -53,6 +63,8 @@ class LiveSession implements Session {
   readonly #waiters = new Waiters();
   readonly #rewinds = new Rewinds((name) => this.#askToRewind(name));
   readonly #instance: string;
+  readonly #spooling: Spooling | undefined;
+  readonly #spool: SessionSpool | undefined;
   readonly #startedAt: number;
   readonly #helloState: Uint8Array;
   #recordingId = '';
@@ -72,15 +84,18 @@ class LiveSession implements Session {
   /** Why the connection is over, if nobody meant it to be. */
   #refusal: GametapeError | undefined;
   #summary: SessionSummary | undefined;
+  /** Resolves when nothing is kept any more that need not be. */
+  #spoolEnded: Promise<void> | undefined;
 
-  constructor(platform: Platform, options: ConnectOptions) {
+  constructor(platform: Platform, options: ConnectOptions, instance: string, spooling: Spooling | undefined) {
     this.#platform = platform;
     this.#options = options;
     this.room = options.room;
     this.player = options.player;
     this.#profile = profileNamed(options.profile ?? 'lmsp');
     this.#startedAt = platform.now();
-    this.#instance = hex(platform.randomBytes(8));
+    this.#instance = instance;
+    this.#spooling = spooling;
     this.#producer = new Producer(this.#profile, platform.crc32);
     const state = options.state ?? this.#profile.initialState?.(options.player);
     if (state) this.#producer.begin(state);
@@ -95,7 +110,15 @@ class LiveSession implements Session {
       outOfStep: () => this.#view.giveUpPosition(),
       over: (error) => this.#over(error),
     });
+    this.#spool = spooling?.begin({
+      head: () => this.#spoolHead(),
+      helloState: this.#helloState,
+      context: () => this.#producer.context(this.#outbox.recorded, this.#outbox.lastStamp),
+      clock: () => this.#clock(),
+      onFailure: (error) => this.#emitter.emit('error', error),
+    });
     this.#outbox = new Outbox({
+      spool: this.#spool,
       connection: this.#connection,
       flushMs: options.flushMs ?? DEFAULT_FLUSH_MS,
       now: () => platform.now(),
@@ -130,7 +153,11 @@ class LiveSession implements Session {
   get status(): SessionStatus {
     const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
     const connection = this.#summary ? 'ended' : this.#connection.status;
-    return { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
+    const status = { connection, recorded, accepted, stable, lost, pendingBytes, durability: this.#durability };
+    if (!this.#spooling) return status;
+    const { recovered, kept } = this.#spooling;
+    const { isKept = false, bytes = 0 } = this.#spool ?? {};
+    return { ...status, spool: { isKept, bytes, recovered, kept } };
   }
 
   record(event: EventInput, nextState?: State): void {
@@ -203,6 +230,7 @@ class LiveSession implements Session {
     const left = this.#waiters.closed();
     this.#ask({ kind: 'leave' });
     await left;
+    await this.#spoolEnded;
     // Superseded, say, before all of it was stable: whoever waits for that has waited in vain.
     if (this.#refusal && !this.#summary) throw this.#refusal;
   }
@@ -212,7 +240,9 @@ class LiveSession implements Session {
     if (!this.#isEnding) this.#checkOpen();
     const ended = this.#waiters.ended();
     this.#ask({ kind: 'end', outcome });
-    return await ended;
+    const summary = await ended;
+    await this.#spoolEnded;
+    return summary;
   }
 
   on<Name extends keyof SessionEvents>(name: Name, listener: (event: SessionEvents[Name]) => void): () => void {
@@ -225,7 +255,23 @@ class LiveSession implements Session {
       this.#connection.close(new GametapeError('TIMED_OUT', `${this.#options.url}: no welcome after ${timeoutMs} ms`));
     }, timeoutMs);
     this.#connection.open();
-    return opened.finally(() => clearTimeout(timer));
+    return opened.then(() => this.#tellLater()).finally(() => clearTimeout(timer));
+  }
+
+  /** What went wrong before there was a session: whoever waits for it listens as soon as it is there. */
+  #tellLater(): void {
+    if (!this.#spooling) return;
+    const { errors } = this.#spooling;
+    setTimeout(() => {
+      for (const error of errors) this.#emitter.emit('error', error);
+    });
+  }
+
+  #spoolHead(): SpoolHead {
+    const { name } = this.#options;
+    const { room, player } = this;
+    const identity = { room, player, instance: this.#instance, profile: this.#profile.name };
+    return { ...identity, recordingId: this.#recordingId, ...(name !== undefined && { name }) };
   }
 
   #hello(): Hello {
@@ -344,6 +390,7 @@ class LiveSession implements Session {
     this.#outbox.rebase(seq);
     const stamp = this.#stamp();
     this.#producer.rebase(entries, stamp);
+    this.#spool?.restart();
     if (this.#producer.hasPending) this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
   }
 
@@ -426,7 +473,16 @@ class LiveSession implements Session {
       error ?? new GametapeError('SESSION_CLOSED', `the session of ${this.player} in ${this.room} is closed`);
     this.#waiters.close(this.#closed);
     this.#rewinds.close(this.#closed);
+    this.#spoolEnded = this.#endSpool();
     if (error && !this.#summary) this.#emitter.emit('error', error);
+  }
+
+  /** A finished recording has what it accepted; what it did not is kept for the next session to tell. */
+  async #endSpool(): Promise<void> {
+    const { recorded, accepted, stable } = this.#outbox;
+    const isDone = recorded <= (this.#summary ? accepted : stable);
+    // Nobody is left to tell.
+    await this.#spooling?.end(this.#spool, isDone).catch(() => undefined);
   }
 
   #checkOpen(): void {

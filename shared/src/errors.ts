@@ -30,6 +30,8 @@ export const ERROR_HINTS = {
   EVENTS_LOST: 'The connection was away for too long; the recording states the gap.',
   JOURNAL_FAILED:
     'Look at the disk of the relay: what was not stored is not acknowledged. Once it can write again, it goes on.',
+  SPOOL_FAILED: 'Recording goes on without the spool: look at the disk or the storage quota of this machine.',
+  TAIL_KEPT: 'Read what is kept with `keptTails`, and discard it; after 7 days it is discarded by itself.',
   FILE_EXISTS: 'Choose another name, or pass --overwrite.',
   FORMAT_UNKNOWN: 'Use one of .lmsp, .lmsp.gz, .json or .ndjson; .csv and .parquet are written, never read.',
 } as const;

@@ -69,7 +69,7 @@ export {
   type Footer,
   startsWithMagic,
 } from './recording/index-block.ts';
-export { readKeyframe, writeKeyframe } from './recording/keyframe-record.ts';
+export { type KeyframeContext, readKeyframe, writeKeyframe } from './recording/keyframe-record.ts';
 export type { MarkerRecord } from './recording/markers.ts';
 export { type OpenPause, PlayClock } from './recording/play-clock.ts';
 export { makeRecordingId, recordingIdBytes, recordingIdText } from './recording/recording-id.ts';

@@ -1,35 +1,13 @@
-import { readFileSync } from 'node:fs';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { openRecording } from '@gametape/client-sdk';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { launchChromium, withoutChromium } from '../support/chromium.ts';
 import { FileServer } from '../support/file-server.ts';
 import { largeRecording } from '../support/large-recording.ts';
+import { servePage } from '../support/sdk-page.ts';
 import { digestOf } from '../support/tape-digest.ts';
 
-const ROOT = new URL('../../', import.meta.url);
 const EVERY = 97;
-/** The SDK as it was built, without a bundler. */
-const PAGE = `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({
-  imports: {
-    '@gametape/client-sdk': '/client-sdk/dist/browser.js',
-    '@gametape/shared': '/shared/dist/index.js',
-    '@gametape/shared/lmsp': '/shared/dist/lmsp/index.js',
-    fflate: '/node_modules/fflate/esm/browser.js',
-    msgpackr: '/node_modules/msgpackr/index.js',
-    zod: '/node_modules/zod/index.js',
-  },
-})}</script>`;
-
-/** `/` and the modules that it imports; recordings are left to the server. */
-function servePage({ url = '/' }: IncomingMessage, response: ServerResponse): boolean {
-  if (url === '/') response.writeHead(200, { 'content-type': 'text/html' }).end(PAGE);
-  else if (/^\/(client-sdk\/dist|shared\/dist|node_modules)\/[\w./-]+\.m?js$/.test(url)) {
-    response.writeHead(200, { 'content-type': 'text/javascript' }).end(readFileSync(new URL(`.${url}`, ROOT)));
-  } else return false;
-  return true;
-}
 
 describe.skipIf(withoutChromium('openRecording'))('[R2] [V4] openRecording in a browser', { timeout: 60_000 }, () => {
   const files: Record<string, Uint8Array> = {};

@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -47,14 +47,16 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
   });
 
   test('[J5] while a recording is finished: its session waits, and has it when there is space', async () => {
-    const disk = await SmallDisk.mount(12);
+    const disk = await SmallDisk.mount(24);
     const relay = await startRelay(disk.path);
     const talkers = await join2(relay, 'arena');
-    for (let i = 0; i < 100; i++) for (const talker of talkers) talker.say(20_000);
+    for (let i = 0; i < 225; i++) for (const talker of talkers) talker.say(20_000);
     await allStable(talkers);
+    const sealed = join(disk.path, 'journal', `${talkers[0].session.recordingId}.lmsp`);
+    await waitFor('nearly all of it to be sealed', async () => (await stat(sealed)).size > 8_600_000, 30_000);
     const ballast = join(disk.path, 'ballast');
-    // Enough for what is still to be sealed, not for the whole of it.
-    await fillUp(ballast, 1_800 * 1024);
+    // Enough for what is still to be sealed; for 6 MB of recording not even with what the log lets go of then.
+    await fillUp(ballast, 2 * 1024 * 1024);
     const ended = talkers[0].session.end();
     await untilRed(relay, /finishing it failed.*ENOSPC/, 60_000);
     expect(relay.isRunning).toBe(true);

@@ -143,7 +143,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
   test('[J4] [R1] kill -9 of the relay while recordings are being finished from Redis: one of each in the end, whole', async () => {
     const random = seededRandom(SEED);
     const redis = await RedisServer.start();
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 2; round++) {
       const relay = await relayOn(redis);
       const typing = await typingAt(relay);
       await waitFor('everybody to have something accepted', () => typing.haveAccepted(50), RETURN_LIMIT_MS);

@@ -1,12 +1,24 @@
-import { ChunkAssembler, CloseCode, crc32, type DownMessage, decodeDownMessage, type Welcome } from '@gametape/shared';
+import { NODE_COMPRESSION } from '@gametape/server';
+import {
+  BlockBuilder,
+  ChunkAssembler,
+  CloseCode,
+  crc32,
+  type DownMessage,
+  decodeDownMessage,
+  NO_BLOCK,
+  type Welcome,
+} from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RoomView } from '../../client-sdk/dist/room-view.js';
 import { Hold } from '../../server/dist/audience/hold.js';
 import { JoinPoints } from '../../server/dist/audience/join-points.js';
+import { closedFragment, OpenBlocks, tailAt } from '../../server/dist/audience/open-blocks.js';
 import { Turnstile } from '../../server/dist/audience/turnstile.js';
 import { Receiver } from '../../server/dist/room/receiver.js';
 import { HandRoom } from '../support/hand-room.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { arrive, sealedBlocks, typedSession } from '../support/typed-session.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MIB = 1024 * 1024;
@@ -91,6 +103,28 @@ describe('a spectator of a room whose time is moved by hand', () => {
   });
 });
 
+describe('the blocks that spectators are not shown whole', () => {
+  test('[V1] those that an earlier life had closed and not sealed come before those that grow', () => {
+    const session = typedSession({ players: 1, events: 20 });
+    const entries = arrive(session.entries[0] ?? []);
+    const { blocks } = sealedBlocks(session, entries.slice(0, 16), 8);
+    const rest = new BlockBuilder(session.meta.recordingId, 1, NODE_COMPRESSION);
+    rest.open([]);
+    for (const entry of entries.slice(16)) rest.add(entry);
+    const sealed = Promise.resolve({ stable: Promise.resolve() });
+    const closed = blocks.map(({ bytes }) => closedFragment(bytes, NODE_COMPRESSION, sealed));
+    const open = new OpenBlocks(closed, rest, NO_BLOCK, { headSeq: 20, at: 5 });
+    expect(open.firstAfter).toBe(0);
+    const taken = [...open.take(open.firstMark)];
+    expect(taken.map(({ firstSeq, lastSeq, length }) => [firstSeq, lastSeq, length])).toEqual(
+      blocks.map(({ bytes, lastSeq }) => [lastSeq - 7, lastSeq, bytes.length]),
+    );
+    const { block, extent } = tailAt(open.firstMark);
+    expect([block.after, extent.entries]).toEqual([16, 4]);
+    expect([...open.take(open.firstMark)]).toEqual([]);
+  });
+});
+
 describe('a hold', () => {
   test('[T6] it is the 99th percentile of what came lately, from 50 to 500 ms', () => {
     const hold = new Hold();
@@ -120,6 +154,8 @@ describe('joining in masses', () => {
     const none = { events: 0, players: [], producers: [], checkpoints: [], pauses: [], paused: undefined, playTime: 0 };
     const view = {
       standing: () => ({ seq, ...none }),
+      show: () => {},
+      hide: () => {},
       snapshot: () => {
         taken++;
         const until = performance.now() + 5;

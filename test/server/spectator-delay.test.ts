@@ -1,9 +1,11 @@
 import { connect, type Session, spectate } from '@gametape/client-sdk';
 import { type CloseCode, closeAction } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
+import { gametape } from '../cli/gametape.ts';
 import { RawClient } from '../support/raw-client.ts';
-import { TestRelay } from '../support/relay.ts';
+import { RelayProcess, TestRelay } from '../support/relay.ts';
 import { fragmentBytes, type Synced, statesOf, syncOf } from '../support/room-past.ts';
+import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WireTap } from '../support/wire-tap.ts';
 
@@ -132,6 +134,20 @@ describe('a room that is shown with a delay', () => {
     expect(performance.now() - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
     await waitFor('those who watched to be told', () => ends.length === 2, 15_000);
     for (const at of ends) expect(at - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
+  });
+
+  test('[V2] `serve --spectator-delay` holds for its rooms, also after it was killed and started without it', async () => {
+    const dataDir = await tempDir();
+    const first = await RelayProcess.start(dataDir, ['--spectator-delay', '1.5']);
+    const ann = await RawClient.join(first.wsUrl, { player: 'ann' });
+    expect(ann.welcome.delayMs).toBe(1_500);
+    await first.kill();
+    const second = await RelayProcess.start(dataDir);
+    const spectator = await RawClient.join(second.wsUrl, { player: 'w', role: 'spectator' });
+    expect(spectator.welcome).toMatchObject({ delayMs: 1_500, recordingId: ann.welcome.recordingId, seq: 0 });
+    await second.stop();
+    const { code } = await gametape(['serve', '--port', '0', '--data', dataDir, '--spectator-delay', '301']);
+    expect(code).toBe(2);
   });
 
   test('[V2] a delay is 0 to 300 s, of a room that nobody has opened', async () => {

@@ -15,7 +15,7 @@ export interface Import {
 const OWN_PACKAGE = /^@gametape\/([a-z-]+)/;
 const WIRED_BY_RELAY = /(^|\/)(ws-transport|uws-transport|file-journal|memory-journal|redis-journal)\.ts$/;
 const MAY_WIRE = ['server/src/relay.ts', 'server/src/index.ts'];
-const NODE_ONLY_SDK = /^client-sdk\/src\/(node|platform\/node[a-z-]*)\.ts$/;
+const NODE_ONLY_SDK = /^client-sdk\/src\/(node|platform\/(node[a-z-]*|file-spool))\.ts$/;
 const SHARED_PACKAGES = ['fflate', 'msgpackr', 'zod'];
 
 /** Every wrong arrow among `files`, one sentence each, naming the file; none when all is well. */
@@ -63,7 +63,9 @@ function packageFault(path: string, specifier: string): string | undefined {
     case 'shared':
       return sharedFault(path, specifier);
     case 'client-sdk':
-      return isNode && !NODE_ONLY_SDK.test(path) ? 'only node.ts and platform/node*.ts may use Node' : undefined;
+      return isNode && !NODE_ONLY_SDK.test(path)
+        ? 'only node.ts and platform/node*.ts may use Node, and file-spool.ts'
+        : undefined;
     case 'viewer':
       return isNode ? 'the viewer runs in a browser' : undefined;
     default:

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium } from 'playwright-core';
 
 const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
 const ARGS = [
@@ -19,6 +19,15 @@ export function withoutChromium(suite: string): boolean {
 }
 
 export async function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: executable(), args: ARGS });
+}
+
+/** A browser with a profile that lasts. */
+export async function launchProfile(directory: string): Promise<BrowserContext> {
+  return chromium.launchPersistentContext(directory, { executablePath: executable(), args: ARGS });
+}
+
+function executable(): string {
   if (!CHROMIUM) throw new Error('no chromium in /usr/bin: apt-get install chromium');
-  return chromium.launch({ executablePath: CHROMIUM, args: ARGS });
+  return CHROMIUM;
 }

@@ -20,6 +20,7 @@ export const NODE: Platform = {
   // Node's own WebSocket inflates without a bound (CVE-2026-1526): `ws` does not negotiate compression here.
   openSocket: (url, subprotocol) => new WebSocket(url, subprotocol, { perMessageDeflate: false }) as unknown as Socket,
   compression: async () => NODE_COMPRESSION,
+  openSpools: async (options) => (await import('./file-spool.ts')).openFileSpools(options),
 };
 
 /** What to read a recording from in Node, where a text is a path or a URL. @throws GametapeError `NOT_FOUND` */

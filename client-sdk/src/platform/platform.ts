@@ -1,4 +1,6 @@
 import type { ByteSource, Compression, Crc32 } from '@gametape/shared';
+import type { SpoolOptions } from '../api.ts';
+import type { SpoolStore } from '../spool/spool.ts';
 
 /** The part of the WebSocket API that the SDK uses: browsers have it, and `ws` has it in Node. */
 export interface Socket {
@@ -25,4 +27,6 @@ export interface Platform {
   openSocket(url: string, subprotocol: string): Socket;
   /** Resolves when it is there: browsers load it once a recording is written. */
   compression(): Promise<Compression>;
+  /** Undefined where nothing can be kept outside of the process. Rejects with why it cannot be opened. */
+  readonly openSpools?: (options: SpoolOptions) => Promise<SpoolStore>;
 }

@@ -1,17 +1,11 @@
-import {
-  encodeMessage,
-  type Position,
-  type RecordingMeta,
-  type SessionSummary,
-  type SpectatorCount,
-} from '@gametape/shared';
+import { encodeMessage, type Position, type SessionSummary, type SpectatorCount } from '@gametape/shared';
 import type { Receiver } from '../room/receiver.ts';
 import type { RecentEntries } from '../room/recent-entries.ts';
 import type { RoomRecording } from '../room/room-recording.ts';
 import type { Seats } from '../room/seats.ts';
 import type { RoomClock } from '../timeline/clock.ts';
 import { AudienceCount } from './audience-count.ts';
-import { DelayedView } from './delayed-view.ts';
+import { AudienceMessages, type AudienceMessagesOptions } from './audience-messages.ts';
 import { DueLine } from './due-line.ts';
 import type { Fragments } from './fragments.ts';
 import { Hold } from './hold.ts';
@@ -21,22 +15,13 @@ import type { ShownRoom, Standing } from './shown-room.ts';
 import { SpectatorFeed } from './spectator-feed.ts';
 import { Turnstile } from './turnstile.ts';
 
-const PROTOCOL = 1;
 /** What may wait in memory for its time to be shown; past that it is hidden until all of it is due (V2). */
 const WAITING_BYTES = 32 * 1024 * 1024;
-/** A welcome or a clock serves all who need one within this time. */
-const SHARED_MS = 5;
 /** A hold that differs by more than this part of it is told at once. */
 const HOLD_CHANGE = 0.25;
 const HOLD_CHECK_MS = 1_000;
 
-export interface AudienceOptions {
-  readonly meta: RecordingMeta;
-  readonly epoch: number;
-  readonly durability: () => string;
-  readonly silenceMs: number;
-  /** How much later spectators are shown everything (V2). */
-  readonly delayMs: number;
+export interface AudienceOptions extends Omit<AudienceMessagesOptions, 'roomTime' | 'holdMs' | 'count'> {
   readonly clock: RoomClock;
   readonly seats: Seats;
   readonly recording: RoomRecording;
@@ -61,6 +46,7 @@ export class Audience {
   readonly #spectators = new Set<Receiver>();
   readonly #hold = new Hold();
   readonly #count: AudienceCount;
+  readonly #messages: AudienceMessages;
   readonly #feed: SpectatorFeed;
   readonly #dueLine: DueLine;
   readonly #joinPoints: JoinPoints;
@@ -68,8 +54,6 @@ export class Audience {
   #shown: FlushMark | undefined;
   #heldMs = 0;
   #heldAt = Number.NEGATIVE_INFINITY;
-  #welcome: { point: JoinPoint; until: number; news: Uint8Array; reset: Uint8Array } | undefined;
-  #clock: { until: number; bytes: Uint8Array } | undefined;
   #endTimer: NodeJS.Timeout | undefined;
   #stopped: () => void = () => {};
   #isStopped = false;
@@ -80,6 +64,12 @@ export class Audience {
     this.view = view;
     this.fragments = fragments;
     this.#count = new AudienceCount(this.#spectators, seats);
+    this.#messages = new AudienceMessages({
+      ...options,
+      roomTime: () => this.roomTime,
+      holdMs: () => this.holdMs,
+      count: () => this.count,
+    });
     this.#joinPoints = new JoinPoints({ view, settled: () => this.#settled() });
     this.#feed = new SpectatorFeed(this.isDelayed ? 0 : blocks.firstMark.seq, {
       spectators: this.#spectators,
@@ -159,18 +149,18 @@ export class Audience {
   /** The journal has everything up to that mark. */
   accepted(mark: FlushMark): void {
     this.#dueLine.add(mark);
-    const { view, recent } = this.#options;
-    if (!(view instanceof DelayedView) || recent.waitingBytes <= WAITING_BYTES) return;
+    const { view, recent, blocks } = this.#options;
+    if (!this.isDelayed || recent.waitingBytes <= WAITING_BYTES) return;
     view.hide(mark.seq);
     this.#dueLine.keepLast();
-    this.#options.blocks.forgetParts(mark, this.#shown);
+    blocks.forgetParts(mark, this.#shown);
     recent.trim(mark.seq);
   }
 
   /** With every heartbeat: what time it is, and who watches if that is news. */
   beat(receiver: Receiver): void {
     if (!receiver.isReady || !receiver.hasRoom) return;
-    receiver.sendBytes(this.#clockBytes());
+    receiver.sendBytes(this.#messages.clock());
     this.#count.tell(receiver);
   }
 
@@ -228,10 +218,7 @@ export class Audience {
     const { view, recent, clock } = this.#options;
     const from = this.#shown?.seq ?? mark.seq;
     this.#shown = mark;
-    if (view instanceof DelayedView) {
-      view.advance(mark.seq);
-      if (view.seq === mark.seq) view.unhide();
-    }
+    view.show(mark.seq);
     const shownAt = clock.now() - this.delayUs;
     for (const { entry } of recent.between(from, mark.seq)) {
       if (entry.stamp !== null) this.#hold.add(shownAt - entry.time);
@@ -245,19 +232,18 @@ export class Audience {
   #tellHold(): void {
     const before = this.#heldMs;
     if (Math.abs(this.holdMs - before) <= before * HOLD_CHANGE) return;
-    const bytes = this.#clockBytes();
+    const bytes = this.#messages.clock();
     for (const receiver of this.#spectators) if (receiver.isReady && receiver.hasRoom) receiver.sendBytes(bytes);
   }
 
   #begin(receiver: Receiver, point: JoinPoint, isReset: boolean): void {
-    const { news, reset } = this.#welcomeAt(point);
-    receiver.sendBytes(isReset ? reset : news);
+    receiver.sendBytes(this.#messages.welcome(point, isReset ? 'reset' : 'new'));
     receiver.sendSnapshotParts(point.snapshot);
     this.#ready(receiver, point.standing.seq);
   }
 
   #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {
-    receiver.sendBytes(this.#encodeWelcome(point.standing, 'resumed'));
+    receiver.sendBytes(this.#messages.welcome(point, 'resumed'));
     this.#ready(receiver, seq);
   }
 
@@ -280,49 +266,5 @@ export class Audience {
       // The journal has failed: the room is about to be closed.
       receiver.drop();
     }
-  }
-
-  #welcomeAt(point: JoinPoint): { news: Uint8Array; reset: Uint8Array } {
-    const now = performance.now();
-    if (this.#welcome?.point !== point || this.#welcome.until < now) {
-      const { standing } = point;
-      const [news, reset] = [this.#encodeWelcome(standing, 'new'), this.#encodeWelcome(standing, 'reset')];
-      this.#welcome = { point, until: now + SHARED_MS, news, reset };
-    }
-    return this.#welcome;
-  }
-
-  #encodeWelcome({ seq, players, pauses, paused }: Standing, resumption: 'new' | 'reset' | 'resumed'): Uint8Array {
-    const { meta, epoch, durability, silenceMs, delayMs } = this.#options;
-    return encodeMessage({
-      kind: 'welcome',
-      protocol: PROTOCOL,
-      recordingId: meta.recordingId,
-      profile: meta.profile,
-      epoch,
-      seq,
-      resumption,
-      producer: -1,
-      lastPseq: 0,
-      roomTime: this.roomTime,
-      createdAt: meta.createdAt,
-      silenceMs,
-      durability: durability(),
-      delayMs,
-      holdMs: this.holdMs,
-      players,
-      spectators: this.count,
-      pauses,
-      ...(paused && { paused }),
-    });
-  }
-
-  #clockBytes(): Uint8Array {
-    const now = performance.now();
-    if (!this.#clock || this.#clock.until < now) {
-      const bytes = encodeMessage({ kind: 'clock', time: this.roomTime, holdMs: this.holdMs });
-      this.#clock = { until: now + SHARED_MS, bytes };
-    }
-    return this.#clock.bytes;
   }
 }

@@ -55,15 +55,6 @@ export class DelayedView implements ShownRoom {
     if (start.headSeq > 0) this.#frozen = { standing: NOTHING_YET, snapshot: new Uint8Array(0) };
   }
 
-  /** Last seq that has been taken. */
-  get seq(): number {
-    return this.#seq;
-  }
-
-  get isHidden(): boolean {
-    return this.#frozen !== undefined;
-  }
-
   standing(): Standing {
     if (this.#frozen) return this.#frozen.standing;
     const { paused } = this.#playClock;
@@ -88,20 +79,18 @@ export class DelayedView implements ShownRoom {
     return snapshotOf(latest.values());
   }
 
-  /** Takes the entries up to that seq, which are due. */
-  advance(upTo: number): void {
-    for (const { entry } of this.#options.recent.between(this.#seq, upTo)) this.#take(entry);
+  show(upTo: number): void {
+    this.#takeUpTo(upTo);
+    if (this.#seq === upTo) this.#frozen = undefined;
   }
 
-  /** The same for entries that are not: what they did stays hidden. */
   hide(upTo: number): void {
     this.#frozen ??= { standing: this.standing(), snapshot: this.snapshot() };
-    this.advance(upTo);
+    this.#takeUpTo(upTo);
   }
 
-  /** All that has been taken is due. */
-  unhide(): void {
-    this.#frozen = undefined;
+  #takeUpTo(seq: number): void {
+    for (const { entry } of this.#options.recent.between(this.#seq, seq)) this.#take(entry);
   }
 
   #take(entry: TimelineEntry): void {

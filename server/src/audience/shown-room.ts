@@ -22,4 +22,8 @@ export interface ShownRoom {
   standing(): Standing;
   /** Producers and keyframes as records, at the position of `standing` in the same turn of the event loop (W5). */
   snapshot(): Uint8Array;
+  /** Everything up to that seq is shown from now on. */
+  show(upTo: number): void;
+  /** Entries up to that seq cannot wait until they are shown: what they did stays hidden until then. */
+  hide(upTo: number): void;
 }

@@ -100,6 +100,8 @@ function refuseOtherSites(context: Context): void {
   throw new GametapeError('NOT_ALLOWED', `${context.req.path}: a page of ${origin} may not do this`);
 }
 
-function tooLong(): never {
+function tooLong(context: Context): never {
+  // The rest of it is not read: another request on this connection would find it reset.
+  context.header('connection', 'close');
   throw new GametapeError('LIMIT_EXCEEDED', `the body of a request is longer than ${MAX_BODY_BYTES} bytes`);
 }

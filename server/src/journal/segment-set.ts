@@ -81,7 +81,8 @@ export class SegmentSet {
     const released = [...places].filter(({ isReleased }) => !isReleased);
     // All of them at once: whoever looks while segments are removed finds none of them.
     for (const place of released) place.isReleased = true;
-    for (const { segment } of released) if (segment) await this.release(segment);
+    // As they are now: a block that is written while segments are removed needs none, and has none to let go of.
+    for (const segment of released.map((place) => place.segment)) if (segment) await this.release(segment);
   }
 
   async release(segment: Segment): Promise<void> {

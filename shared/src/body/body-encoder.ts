@@ -36,6 +36,11 @@ export class BodyEncoder {
     this.#crc32 = crc32;
   }
 
+  /** What bodies so far have defined. Only this encoder adds to it. */
+  get vocabulary(): Pick<Vocabulary, 'learnedTemplates' | 'learnedNames'> {
+    return this.#vocabulary;
+  }
+
   /** Something has changed that no body holds yet. */
   get hasPending(): boolean {
     return this.#pending.length > 0 || this.#needsKeyframe;

@@ -4,14 +4,23 @@ import type { ByteReader } from '../bytes/byte-reader.ts';
 import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { LIMITS } from '../limits.ts';
 import type { Profile } from '../profile/profile.ts';
-import type { StateEntry } from '../state/live-state.ts';
+import type { LiveState, StateEntry } from '../state/live-state.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { encodeValue } from '../values/encode-value.ts';
 import { isForbiddenKey } from '../values/json.ts';
 import type { ProducerRecord } from './records.ts';
 
+export type ContextNumbers = Pick<ProducerContext, 'pseq' | 'time' | 'hlc' | 'stamp'>;
+
+/** The part of a producer's context that a keyframe holds: those who make bodies have no more of it. */
+export interface KeyframeContext extends ContextNumbers {
+  readonly index: number;
+  readonly vocabulary: LearnedVocabulary;
+  readonly state: Pick<LiveState, 'size' | 'entries'>;
+}
+
 /** The whole context of a producer, so that decoding can start here. */
-export function writeKeyframe(writer: ByteWriter, context: ProducerContext): void {
+export function writeKeyframe(writer: ByteWriter, context: KeyframeContext): void {
   writer.varint(context.index);
   writeNumbers(writer, context);
   writeVocabulary(writer, context.vocabulary);
@@ -35,7 +44,7 @@ export function readKeyframe(
 }
 
 /** The numbers that a producer's next entry is relative to. */
-export function writeNumbers(writer: ByteWriter, context: ProducerContext): void {
+export function writeNumbers(writer: ByteWriter, context: ContextNumbers): void {
   writer.varint(context.pseq);
   writer.zigzag(context.time);
   writer.varint(context.hlc);
