@@ -2,7 +2,8 @@ import { isGametapeError, type State } from '@gametape/shared';
 import { comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
 import type { EdgePoint } from './live-edge.ts';
 import type { ReelCursor, ReelStep } from './reel.ts';
-import { type Fragment, type FragmentRow, RoomOver, type RoomPast } from './room-past.ts';
+import { RoomOver } from './room-over.ts';
+import type { Fragment, FragmentRow, RoomPast } from './room-past.ts';
 import type { Arrival, RoomStates } from './room-states.ts';
 
 /** Past this, arrivals that wait are given up, and come out of fragments when it is their turn. */

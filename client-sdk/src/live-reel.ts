@@ -3,11 +3,11 @@ import type { LiveCheckpoint } from './api.ts';
 import type { Place, RecentArrivals } from './arrivals.ts';
 import { LiveCursor, type LiveSource } from './live-cursor.ts';
 import type { LiveEdge } from './live-edge.ts';
-import { HttpSource } from './platform/http-source.ts';
 import type { Reel, ReelCursor, ReelEdge } from './reel.ts';
-import { RoomOver, RoomPast, type RoomPastOptions } from './room-past.ts';
+import { RoomOver } from './room-over.ts';
+import type { RoomPast, RoomPastOptions } from './room-past.ts';
 import { RoomStates } from './room-states.ts';
-import { openTape, type RecordingTape } from './tape.ts';
+import type { RecordingTape } from './tape.ts';
 
 /** How often a recording that is still being finished is asked for, and how often again. */
 const FINISHING_MS = 500;
@@ -132,7 +132,9 @@ export class LiveReel implements Reel, LiveSource {
     await this.#tape?.close();
   }
 
+  /** Pages that only ever watch what happens now need not load what reads the past. */
   async #openPast(): Promise<RoomPast> {
+    const { RoomPast } = await import('./room-past.ts');
     const { compression, ...options } = this.#options;
     return new RoomPast({ ...options, compression: await compression() });
   }
@@ -160,6 +162,10 @@ export class LiveReel implements Reel, LiveSource {
 
   async #openRecording(recordingId: string): Promise<RecordingTape> {
     const { baseUrl, compression } = this.#options;
+    const [{ openTape }, { HttpSource }] = await Promise.all([
+      import('./tape.ts'),
+      import('./platform/http-source.ts'),
+    ]);
     for (let tries = 1; ; tries++) {
       try {
         const source = new HttpSource(`${baseUrl}/v1/recordings/${recordingId}.lmsp`);

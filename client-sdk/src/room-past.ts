@@ -15,6 +15,7 @@ import {
 } from '@gametape/shared';
 import { comparePlaces, type Place } from './arrivals.ts';
 import { askHttp } from './platform/http-answer.ts';
+import { RoomOver } from './room-over.ts';
 import type { Arrival } from './room-states.ts';
 
 const SILENCE_MS = 30_000;
@@ -52,16 +53,6 @@ export interface Fragment {
 
 export interface PastCheckpoint extends Place {
   readonly name: string;
-}
-
-/** The room is over: its past is a recording now. */
-export class RoomOver extends Error {
-  readonly recordingId: string;
-
-  constructor(recordingId: string) {
-    super(`the room has ended; its recording is ${recordingId}`);
-    this.recordingId = recordingId;
-  }
 }
 
 export interface RoomPastOptions {
