@@ -46,6 +46,8 @@ export class Outbox {
   /** Bytes sent since the last `accepted`. */
   #underWay = 0;
   #lastStamp = 0;
+  /** Last seq that the player had been shown before the events of the batch. */
+  #batchShown = 0;
   #shown = 0;
   #base = 0;
   #flushedAt = Number.NEGATIVE_INFINITY;
@@ -91,6 +93,10 @@ export class Outbox {
 
   /** Takes the next event. It is sent soon. */
   add(body: Uint8Array, stamp: number): void {
+    const shown = this.#options.shown();
+    // T4: a message names what its player had been shown before every event in it. What was shown since would push them later.
+    if (shown !== this.#batchShown) this.#packBatch();
+    this.#batchShown = shown;
     this.#recorded++;
     if (this.#batch.length === 0) this.#batchStamps = [this.#lastStamp];
     this.#batch.push({ stampDelta: stamp - this.#lastStamp, body });
@@ -213,7 +219,7 @@ export class Outbox {
   #packBatch(isSettled = false): void {
     if (this.#batch.length === 0) return;
     const firstPseq = this.#recorded - this.#batch.length + 1;
-    const seq = this.#options.shown();
+    const seq = this.#batchShown;
     const shown = seq === this.#shown ? undefined : { shown: seq };
     const base = this.#base > 0 ? { base: this.#base } : undefined;
     const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, ...base, events: this.#batch });

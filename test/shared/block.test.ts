@@ -8,6 +8,7 @@ import {
   BytesSource,
   ByteWriter,
   type CheckpointRecord,
+  type ClockMapRecord,
   chainFault,
   crc32,
   decodeBlockHeader,
@@ -289,6 +290,8 @@ describe('a block that is still being put together', () => {
       (builder) => builder.open([context]),
       ...[1, 2, 3, 4].map((seq) => (builder: BlockBuilder) => builder.add(madeEntry(seq))),
       (builder) => builder.producer({ index: 1, player: 'ben', instance: 'b1' }),
+      (builder) => builder.clockMap(madeClockMap(5)),
+      (builder) => builder.clockMap(madeClockMap(6)),
       (builder) => builder.gap({ producer: 0, firstPseq: 5, lastPseq: 6, reason: 'lost' }),
       (builder) => builder.add(madeEntry(5)),
     ];
@@ -311,6 +314,12 @@ describe('a block that is still being put together', () => {
     expect(growing.isNew).toBe(true);
   });
 });
+
+function madeClockMap(pseq: number): ClockMapRecord {
+  const line = { stamp: 1_000 * pseq, time: 900 * pseq, offset: -100 * pseq, drift: 5 };
+  const counts = { ahead: 0, early: 0, backwards: 0, alarms: 0 };
+  return { producer: 0, pseq, epoch: 1, clockEpoch: 0, errorUs: 1_000, typicalUs: 100, ...line, ...counts };
+}
 
 describe('a damaged file', () => {
   test('[R3] cut at any byte, an unfinished recording opens with exactly its intact blocks', async () => {

@@ -157,7 +157,7 @@ function isShown({ lastMark }: OpenBlock, mark: FlushMark): boolean {
 }
 
 function openBlock(builder: BlockBuilder | undefined, previous: BlockLink, after: number): OpenBlock {
-  const opening = builder?.extent ?? { entries: 0, records: 0, recordBytes: 0 };
+  const opening = builder?.extent ?? { entries: 0, clockMaps: 0, records: 0, recordBytes: 0 };
   const block = { builder, opening, previous, after };
   return { ...block, lastMark: undefined, closed: undefined, next: undefined };
 }

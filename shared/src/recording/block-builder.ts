@@ -36,6 +36,7 @@ const CLOCK_MAP_BYTES = 24;
 /** What a builder held at some point: entries, and records with their bytes. */
 export interface BlockExtent {
   readonly entries: number;
+  readonly clockMaps: number;
   readonly records: number;
   readonly recordBytes: number;
 }
@@ -62,7 +63,8 @@ export class BlockBuilder {
 
   /** How far it has come: what `closeUpTo` may end with later. */
   get extent(): BlockExtent {
-    return { entries: this.#entries.length, records: this.#recordCount, recordBytes: this.#records.length };
+    const [entries, clockMaps] = [this.#entries.length, this.#clockMaps.length];
+    return { entries, clockMaps, records: this.#recordCount, recordBytes: this.#records.length };
   }
 
   /** Seq of its first entry, undefined while it has none. */
@@ -189,6 +191,7 @@ export class BlockBuilder {
     this.#recordCount = 0;
     this.#bases.clear();
     this.#entries = [];
+    this.#clockMaps = [];
     this.#contentBytes = 0;
     this.#selfContained = false;
     return closed;
@@ -208,7 +211,7 @@ export class BlockBuilder {
     { previous, compress }: { previous: BlockLink; compress: boolean },
   ): ClosedBlock {
     refuseMore('entries', entries.length, LIMITS.blockEntries);
-    refuseMore('records', extent.records + 1, LIMITS.records);
+    refuseMore('records', extent.records + (extent.clockMaps > 0 ? 2 : 1), LIMITS.records);
     let [firstSeq, lastSeq] = [Number.POSITIVE_INFINITY, 0];
     let [firstTime, lastTime] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const { seq, time } of entries) {
@@ -218,10 +221,10 @@ export class BlockBuilder {
       lastTime = Math.max(lastTime, time);
     }
     if (entries.length === 0) [firstSeq, firstTime, lastTime] = [0, 0, 0];
-    if (this.#clockMaps.length > 0) {
-      writeClockMaps(this.#scratch, this.#clockMaps);
-      this.#record(RecordType.ClockMaps);
-      this.#clockMaps = [];
+    if (extent.clockMaps > 0) {
+      writeClockMaps(this.#scratch, this.#clockMaps.slice(0, extent.clockMaps));
+      writeRecord(records, RecordType.ClockMaps, this.#scratch);
+      this.#scratch.truncate(0);
     }
     if (entries.length > 0) {
       writeEventColumns(this.#scratch, entries, { firstSeq, firstTime, producers: this.#bases });
