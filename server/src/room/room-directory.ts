@@ -8,20 +8,18 @@ import {
   type SessionSummary,
 } from '@gametape/shared';
 import { LingeringRooms } from '../audience/lingering-rooms.ts';
-import type { Claim, Journal } from '../journal/journal.ts';
+import type { Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
-import { mayPass } from '../patience.ts';
 import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
 import { Flusher } from './flusher.ts';
 import { LiveRoom } from './live-room.ts';
+import { ReturningRooms } from './returning-rooms.ts';
 import { Room } from './room.ts';
 import { type FindOrigin, type Preparation, RoomOrigins } from './room-origins.ts';
-import { recoverRoom } from './room-recovery.ts';
 import { newRoomStart, type RoomStart } from './room-start.ts';
 import { SealBacklog } from './seal-backlog.ts';
-import { type SuspendedRoom, SuspendedRooms } from './suspended-rooms.ts';
 import type { Trouble } from './trouble.ts';
 
 /** Longest wait for the journal when the relay stops (J7). */
@@ -42,29 +40,24 @@ export class RoomDirectory {
   readonly #deps: RoomDirectoryOptions;
   readonly #flusher: Flusher;
   readonly #backlog = new SealBacklog();
-  readonly #suspended: SuspendedRooms;
   /** Rooms that can be joined, by name. */
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #finishing: FinishingRooms;
   readonly #origins: RoomOrigins;
   readonly #lingering: LingeringRooms;
+  readonly #returning: ReturningRooms;
   /** Names of rooms that a fault has closed: nobody opens another of that name before they can be brought back (S4). */
   readonly #quarantined = new Set<string>();
-  /** Claims that are being made, by room: hellos of the same time share one. */
-  readonly #claiming = new Map<string, Promise<Claim>>();
-  #recovering: Promise<void> = Promise.resolve();
   #isClosed = false;
 
   constructor(deps: RoomDirectoryOptions) {
     this.#deps = deps;
     this.#flusher = new Flusher(deps.options.flushMs);
     this.#finishing = new FinishingRooms(deps);
-    this.#suspended = new SuspendedRooms({
-      journalFault: () => deps.journal.failed,
-      revive: (suspended) => this.#revive(suspended),
-    });
     this.#origins = new RoomOrigins(deps.origin, deps.log);
     this.#lingering = new LingeringRooms(deps.embargo);
+    const open = (start: RoomStart) => this.#open(start);
+    this.#returning = new ReturningRooms({ ...deps, finishing: this.#finishing, origins: this.#origins, open });
   }
 
   get rooms(): Iterable<LiveRoom> {
@@ -106,7 +99,7 @@ export class RoomDirectory {
 
   /** What cannot be recorded, sealed or finished for now (J5). */
   *troubles(): Generator<Trouble> {
-    yield* this.#suspended.all;
+    yield* this.#returning.suspended.all;
     for (const { room } of this.#rooms.values()) {
       const { sealFault } = room.output;
       if (sealFault) yield { room: room.name, error: sealFault };
@@ -130,7 +123,7 @@ export class RoomDirectory {
     this.#checkStays(hello.room);
     if (hello.role === 'spectator' && !(await this.#deps.journal.knows(hello.room))) throw nobodyPlays(hello.room);
     if (!hello.resume) this.#checkRoomLeft();
-    const { epoch } = await this.#claim(hello.room);
+    const { epoch } = await this.#returning.claim(hello.room);
     const claimed = this.#find(hello);
     if (claimed) return claimed;
     this.#checkStays(hello.room);
@@ -164,30 +157,13 @@ export class RoomDirectory {
   }
 
   #checkRecorded(name: string): void {
-    const suspended = this.#suspended.find(name);
+    const suspended = this.#returning.suspended.find(name);
     if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
   }
 
   #checkRoomLeft(): void {
     if (this.#rooms.size < this.#deps.options.maxRooms) return;
     throw new GametapeError('ROOM_FULL', `this relay takes no more rooms, it has ${this.#rooms.size}`);
-  }
-
-  /** Makes the room this relay's own and brings back what is unfinished of it. */
-  #claim(name: string): Promise<Claim> {
-    const known = this.#claiming.get(name);
-    if (known) return known;
-    const claiming = this.#makeClaim(name).finally(() => this.#claiming.delete(name));
-    this.#claiming.set(name, claiming);
-    return claiming;
-  }
-
-  async #makeClaim(name: string): Promise<Claim> {
-    // A room that is being taken over is claimed before it is back.
-    await this.#recovering;
-    const claim = await this.#deps.journal.claim(name);
-    await this.#bringBack(claim);
-    return claim;
   }
 
   /** Another relay has the room: what is here of it stops without another word to the journal. */
@@ -230,82 +206,29 @@ export class RoomDirectory {
 
   /** Brings back every room that is not finished and that nobody has (J3). */
   recover(): Promise<void> {
-    this.#recovering = this.#recovering.then(() => this.#takeOver());
-    return this.#recovering;
-  }
-
-  async #takeOver(): Promise<void> {
-    try {
-      for (const claim of await this.#deps.journal.takeOver()) await this.#bringBack(claim);
-    } catch (error) {
-      this.#deps.log.error({ reason: (error as Error).message }, 'taking over rooms failed');
-    }
-  }
-
-  async #bringBack({ epoch, unfinished }: Claim): Promise<void> {
-    for (const recordingId of unfinished) {
-      if (this.#isClosed) return;
-      try {
-        await this.#bringBackOne(recordingId, epoch);
-      } catch (error) {
-        this.#lament(recordingId, error);
-      }
-    }
-  }
-
-  async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
-    const { journal, compression, log } = this.#deps;
-    const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
-    const { room } = start.meta;
-    if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
-    if (end) {
-      this.#finishing.finishAgain(start.meta, end);
-      return;
-    }
-    const live = this.#open({ ...start, startStates: await this.#origins.statesOf(start.meta) });
-    const { output } = live.room;
-    await output.trySeal();
-    // The block that was just sealed says how the room stood before what is left out.
-    if (start.producers.some(({ leftOut, context }) => leftOut > context.pseq)) await output.trySealStanding();
-    if (output.failure) throw output.failure;
-    live.awaitReturns();
-    log.info({ room, recordingId, events: start.events }, 'room is back');
-  }
-
-  /** One recording that cannot be read takes no other with it (S4). Its blocks stay where they are. */
-  #lament(recordingId: string, error: unknown): void {
-    this.#deps.log.error({ recordingId, reason: (error as Error).message }, 'recording cannot be recovered');
+    return this.#returning.recover();
   }
 
   /** The journal takes nothing of a room any more: it comes back by itself once that is over (J5). */
   #suspend(live: LiveRoom, error: GametapeError): void {
     const { name: room, recordingId } = live.room;
     this.#deps.log.error({ room, recordingId, reason: error.message }, 'room is read-only');
-    this.#suspended.add({ room, recordingId, error });
+    this.#returning.suspended.add({ room, recordingId, error });
     this.#forget(live);
     live.stop();
     live.fail(error);
   }
 
-  async #revive({ room, recordingId }: SuspendedRoom): Promise<void> {
-    try {
-      const { epoch } = await this.#deps.journal.claim(room);
-      await this.#bringBackOne(recordingId, epoch);
-    } catch (error) {
-      if (mayPass(error)) throw error;
-      this.#lament(recordingId, error);
-    }
-  }
-
   /** No room is opened or brought back any more; what is not back yet comes back with the next relay (J7). */
   drain(): void {
     this.#isClosed = true;
+    this.#returning.drain();
   }
 
   /** Stops every room with everything stable and sealed (J7); they come back with `recover`. */
   async close(): Promise<void> {
     this.drain();
-    const revived = this.#suspended.stop();
+    const revived = this.#returning.suspended.stop();
     const open = [...this.#rooms.values()];
     const sealed = Promise.allSettled(
       open.filter(({ isEnding }) => !isEnding).map(async ({ room }) => (await room.output.seal()).stable),
