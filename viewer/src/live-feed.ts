@@ -140,10 +140,11 @@ export class LiveFeed {
   }
 
   #showPresence(live: Live): void {
-    for (const { id, name, connected } of live.players.values()) {
+    for (const { id, name, connected, clockErrorS } of live.players.values()) {
       const player = this.board.player(id);
       player.name.value = name ?? id;
       player.presence.value = connected ? 'connected' : 'dropped';
+      player.clockErrorS.value = clockErrorS;
     }
   }
 

@@ -152,7 +152,9 @@ export class TapePlayback extends Playback {
   constructor(tape: Tape) {
     const replay = new Replay(tape, { clock: FRAMES });
     const board = new PlayerBoard();
-    for (const { id } of tape.players) board.player(id);
+    for (const { id, clock } of tape.players) {
+      board.player(id).clockErrorS.value = clock && clock.errorUs / 1_000_000;
+    }
     super(replay, board);
     this.tape = tape;
     this.#replay = replay;

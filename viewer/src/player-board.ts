@@ -18,6 +18,8 @@ export interface PlayerModel {
   readonly colour: number;
   readonly name: Signal<string>;
   readonly presence: Signal<Presence>;
+  /** Its times are right to within this, in seconds; undefined where that is not known (T2). */
+  readonly clockErrorS: Signal<number | undefined>;
   readonly state: Signal<State | undefined>;
   readonly code: ReadonlySignal<string | undefined>;
   readonly testsPassing: ReadonlySignal<number>;
@@ -64,6 +66,7 @@ function newModel(id: string, colour: number): PlayerModel {
     colour,
     name: signal(id),
     presence: signal<Presence>('not there yet'),
+    clockErrorS: signal<number | undefined>(undefined),
     state,
     code: computed(() => textOf(state.value?.current_code)),
     testsPassing: computed(() => numberOf(state.value?.tests_passing)),

@@ -5,13 +5,14 @@ import { cursorOf, type PlayerModel } from './player-board.ts';
 
 /** One player: who it is, how it is going, and the code, or the state of a game that has none. */
 export function PlayerPanel({ player, remark }: { player: PlayerModel; remark?: string | undefined }) {
-  const { id, name, presence, state, code } = player;
+  const { id, name, presence, clockErrorS, state, code } = player;
   return (
     <article class="panel" aria-label={`Player ${name.value}`} data-player={id} style={playerColour(player.colour)}>
       <header class="panel-head">
         <h2>{name.value}</h2>
         {name.value !== id && <span class="quiet">{id}</span>}
         {presence.value !== 'recorded' && <PresenceBadge presence={presence.value} />}
+        {clockErrorS.value !== undefined && <ClockError seconds={clockErrorS.value} />}
         {remark && <span class="badge badge-bad">{remark}</span>}
         <div class="gauges">
           <Tests player={player} />
@@ -32,6 +33,14 @@ export function playerColour(colour: number): string {
 
 function PresenceBadge({ presence }: { presence: string }) {
   return <span class={`badge presence-${presence.split(' ', 1)[0]}`}>{presence}</span>;
+}
+
+function ClockError({ seconds }: { seconds: number }) {
+  return (
+    <span class="quiet" title="How exact this player's times are">
+      ±{(seconds * 1_000).toFixed(1)} ms
+    </span>
+  );
 }
 
 function Tests({ player: { testsPassing, testsTotal } }: { player: PlayerModel }) {
