@@ -181,9 +181,11 @@ describe('bots', { timeout: 60_000 }, () => {
     };
     const left = seen('player_leave');
     await seen('keystroke');
+    // Those who watch hear of it later than the process may live.
+    const exited = once(child, 'exit');
     child.kill('SIGINT');
     await left;
-    await once(child, 'exit');
+    await exited;
     expect({ code: child.exitCode, errors: await errors }).toEqual({ code: 130, errors: '' });
     live.close();
   });
