@@ -37,9 +37,10 @@ export class HardBounds {
     const contradiction = Math.max(low - highestBefore, lowestBefore - high, 0);
     const isSound = contradiction === 0;
     // What knows one side only must not make us forget the other.
-    const [fallbackLow, fallbackHigh] = [high - contradiction, low + contradiction];
-    this.#lowest = isSound ? Math.max(low, lowestBefore) : Math.max(low, fallbackLow);
-    this.#highest = isSound ? Math.min(high, highestBefore) : Math.min(high, fallbackHigh);
+    const aloneLow = low === Number.NEGATIVE_INFINITY ? high - contradiction : low;
+    const aloneHigh = high === Number.POSITIVE_INFINITY ? low + contradiction : high;
+    this.#lowest = isSound ? Math.max(low, lowestBefore) : aloneLow;
+    this.#highest = isSound ? Math.min(high, highestBefore) : aloneHigh;
     this.#clock = at;
     if (!isSound) this.#before = undefined;
     return contradiction;
