@@ -80,7 +80,10 @@ describe.skipIf(withoutChromium('the viewer'))('the viewer', () => {
     await page.getByText('2 of 5 tests pass').waitFor();
     expect(await page.locator('.log li').first().textContent()).toMatch(/0:\d\dAnntest_pass2 · 5/);
     // How exact her times are (T2).
-    await page.locator('[data-player=ann]').getByText(/^±\d+\.\d ms$/).waitFor();
+    await page
+      .locator('[data-player=ann]')
+      .getByText(/^±\d+\.\d ms$/)
+      .waitFor();
 
     await bob.leave();
     await page.locator('[data-player=bob]').getByText('dropped').waitFor();
