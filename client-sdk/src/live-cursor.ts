@@ -3,7 +3,7 @@ import { comparePlaces, type Place, type RecentArrivals, TimelineQueue } from '.
 import type { EdgePoint } from './live-edge.ts';
 import type { ReelCursor, ReelStep } from './reel.ts';
 import { RoomOver } from './room-over.ts';
-import type { Fragment, FragmentRow, RoomPast } from './room-past.ts';
+import type { Fragment, PastRow, RoomPast } from './room-past.ts';
 import type { Arrival, RoomStates } from './room-states.ts';
 
 /** Past this, arrivals that wait are given up, and come out of fragments when it is their turn. */
@@ -50,7 +50,7 @@ export class LiveCursor implements ReelCursor {
   #last: Place;
   #runs: Run[] = [];
   /** In the order of their first times. */
-  #unopened: FragmentRow[] = [];
+  #unopened: PastRow[] = [];
   #listed: Listing | undefined;
   #past: RoomPast | undefined;
   #renewing: Promise<void> | undefined;
@@ -132,7 +132,7 @@ export class LiveCursor implements ReelCursor {
   }
 
   /** Undefined when it was at hand. */
-  #open(row: FragmentRow): Promise<void> | undefined {
+  #open(row: PastRow): Promise<void> | undefined {
     const loading = this.#past?.load(row);
     if (loading instanceof Promise) {
       return loading.then(

@@ -3,6 +3,7 @@ import {
   type Compression,
   decodeBlockHeader,
   type ErrorCode,
+  type FragmentRow,
   GametapeError,
   isGametapeError,
   isJsonObject,
@@ -29,20 +30,12 @@ const SYNC_TRIES = 8;
 const RETRIES = 5;
 const RETRY_MS = 100;
 
-/** A piece of a room's past, as `sync` lists it. Times are microseconds of room time. */
-export interface FragmentRow {
-  readonly name: string;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  /** No entry before it is placed later. */
-  readonly startTime: number;
-  readonly firstTime: number;
-  readonly lastTime: number;
-}
+/** What a fragment is looked up by; of the tail `sync` does not say how long it is. */
+export type PastRow = Omit<FragmentRow, 'bytes'>;
 
 /** A fragment, decoded: its entries are borrowed from it. */
 export interface Fragment {
-  readonly row: FragmentRow;
+  readonly row: PastRow;
   /** Every producer at its start: new ones at each call. */
   keyframes(): ProducerContext[];
   readonly length: number;
@@ -72,8 +65,8 @@ export class RoomPast {
   readonly #kept = new Map<string, { fragment: Fragment; bytes: number }>();
   readonly #loads = new Map<string, Promise<Fragment>>();
   #keptBytes = 0;
-  #rows: FragmentRow[] = [];
-  #tail: FragmentRow | undefined;
+  #rows: PastRow[] = [];
+  #tail: PastRow | undefined;
   #headSeq = 0;
   #checkpoints: readonly PastCheckpoint[] = [];
 
@@ -82,7 +75,7 @@ export class RoomPast {
   }
 
   /** Sealed fragments and what came after the last of them, in the order of seqs. */
-  get rows(): readonly FragmentRow[] {
+  get rows(): readonly PastRow[] {
     return this.#tail ? [...this.#rows, this.#tail] : this.#rows;
   }
 
@@ -119,7 +112,7 @@ export class RoomPast {
   }
 
   /** The fragment, at once if it is kept. @throws GametapeError `NOT_FOUND` once it is not there any more: refresh */
-  load(row: FragmentRow): Fragment | Promise<Fragment> {
+  load(row: PastRow): Fragment | Promise<Fragment> {
     const kept = this.#kept.get(row.name);
     if (!kept) return this.#loadOnce(row);
     this.#kept.delete(row.name);
@@ -127,7 +120,7 @@ export class RoomPast {
     return kept.fragment;
   }
 
-  #loadOnce(row: FragmentRow): Promise<Fragment> {
+  #loadOnce(row: PastRow): Promise<Fragment> {
     const running = this.#loads.get(row.name);
     if (running) return running;
     const load = this.#fetch(row).finally(() => this.#loads.delete(row.name));
@@ -135,7 +128,7 @@ export class RoomPast {
     return load;
   }
 
-  async #fetch(row: FragmentRow): Promise<Fragment> {
+  async #fetch(row: PastRow): Promise<Fragment> {
     const { baseUrl, recordingId, compression } = this.#options;
     const url = `${baseUrl}/v1/recordings/${recordingId}/fragments/${encodeURIComponent(row.name)}`;
     const bytes = await this.#get(url, MAX_FRAGMENT_BYTES, 'default');
@@ -183,10 +176,10 @@ export class RoomPast {
     for (const producer of answer.producers as unknown as { index: number; player: string; instance: string }[]) {
       this.#identity.addProducer(producer, fail);
     }
-    for (const row of answer.fragments as unknown as FragmentRow[]) {
+    for (const row of answer.fragments as unknown as PastRow[]) {
       if (row.firstSeq > (this.#rows.at(-1)?.lastSeq ?? 0)) this.#rows.push(row);
     }
-    const tail = answer.tail as unknown as FragmentRow;
+    const tail = answer.tail as unknown as PastRow;
     const isNews = tail.lastSeq > (this.#rows.at(-1)?.lastSeq ?? 0);
     // What a tail holds was placed at any time, as far as can be told without it.
     this.#tail = isNews
@@ -226,14 +219,14 @@ export class RoomPast {
 }
 
 class DecodedFragment implements Fragment {
-  readonly row: FragmentRow;
+  readonly row: PastRow;
   readonly #content: ReturnType<typeof readEventBlock>;
   /** Entries in the order of the timeline: what is late lies further back. */
   readonly #order: Uint32Array;
   /** Entries that their producer's vocabulary starts over with: those that follow a gap (D3). */
   readonly #restarts = new Set<number>();
 
-  constructor(row: FragmentRow, content: ReturnType<typeof readEventBlock>) {
+  constructor(row: PastRow, content: ReturnType<typeof readEventBlock>) {
     this.row = row;
     this.#content = content;
     const { rows } = content;

@@ -117,4 +117,5 @@ export { canonicalJson, captureJson, isJsonObject, type Json, type JsonObject, j
 export { type CloseAction, CloseCode, closeAction, closeReason } from './wire/close-codes.ts';
 export { ChunkAssembler, decodeDownMessage, decodeUpMessage } from './wire/decode-message.ts';
 export { chunked, encodeMessage } from './wire/encode-message.ts';
+export type { FragmentRow } from './wire/fragment-row.ts';
 export * from './wire/messages.ts';

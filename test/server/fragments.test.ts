@@ -1,17 +1,10 @@
 import { connect, type Session } from '@gametape/client-sdk';
 import { type Relay, startRelay } from '@gametape/server';
-import type { EventBlock } from '@gametape/shared';
+import type { EventBlock, FragmentRow } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
 import { type Recording, RelayProcess, readRecording, TestRelay } from '../support/relay.ts';
-import {
-  fragmentBytes,
-  readFragment,
-  type Synced,
-  type SyncedFragment,
-  statesOf,
-  syncOf,
-} from '../support/room-past.ts';
+import { fragmentBytes, readFragment, type Synced, statesOf, syncOf } from '../support/room-past.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -200,7 +193,7 @@ async function expectChain(relay: Pick<Asked, 'get'>, sync: Synced): Promise<voi
   let seq = 0;
   let latest = 0;
   let states = new Map<string, unknown>();
-  const all: readonly (Synced['tail'] & Partial<SyncedFragment>)[] = [...sync.fragments, sync.tail];
+  const all: readonly (Synced['tail'] & Partial<FragmentRow>)[] = [...sync.fragments, sync.tail];
   for (const { name, firstSeq, lastSeq, startTime, firstTime, lastTime, bytes: length } of all) {
     expect([firstSeq, startTime]).toEqual([seq + 1, latest]);
     const fragment = bytes.get(name) as Uint8Array;

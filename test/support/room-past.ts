@@ -3,6 +3,7 @@ import {
   BLOCK_HEADER_BYTES,
   decodeBlockHeader,
   type EventBlock,
+  type FragmentRow,
   ProducerContext,
   RecordingIdentity,
   readEventBlock,
@@ -10,16 +11,6 @@ import {
 } from '@gametape/shared';
 import { expect } from 'vitest';
 import type { TestRelay } from './relay.ts';
-
-export interface SyncedFragment {
-  readonly name: string;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  readonly startTime: number;
-  readonly firstTime: number;
-  readonly lastTime: number;
-  readonly bytes: number;
-}
 
 /** What `sync` answers, as PROTOCOL.md has it. */
 export interface Synced {
@@ -37,8 +28,8 @@ export interface Synced {
   readonly players: readonly { readonly id: string; readonly connected: boolean }[];
   readonly producers: readonly { readonly index: number; readonly player: string; readonly instance: string }[];
   readonly checkpoints: readonly { readonly name: string; readonly seq: number; readonly time: number }[];
-  readonly fragments: readonly SyncedFragment[];
-  readonly tail: Pick<SyncedFragment, 'name' | 'firstSeq' | 'lastSeq' | 'startTime'>;
+  readonly fragments: readonly FragmentRow[];
+  readonly tail: Pick<FragmentRow, 'name' | 'firstSeq' | 'lastSeq' | 'startTime'>;
 }
 
 type Host = Pick<TestRelay, 'get'>;

@@ -2,6 +2,7 @@ import {
   BLOCK_HEADER_BYTES,
   type BlockExtent,
   type BlockHeader,
+  type FragmentRow,
   GametapeError,
   isGametapeError,
 } from '@gametape/shared';
@@ -14,23 +15,10 @@ const KEPT_TAILS = 4;
 /** Fragments that were read last: many ask for the same ones. */
 const KEPT_READS = 4;
 
-/** One block of the past of a room. Times are microseconds of room time. */
-export interface Fragment {
-  readonly name: string;
-  readonly firstSeq: number;
-  readonly lastSeq: number;
-  /** No entry of a fragment before it is placed later. */
-  readonly startTime: number;
-  readonly firstTime: number;
-  readonly lastTime: number;
-  /** Its length, in bytes. */
-  readonly bytes: number;
-}
-
-type Known = Omit<Fragment, 'startTime'>;
+type Known = Omit<FragmentRow, 'startTime'>;
 
 /** What goes on from the last fragment; with no entry in it, `lastSeq` is the seq before `firstSeq`. */
-export type Tail = Pick<Fragment, 'name' | 'firstSeq' | 'lastSeq' | 'startTime'>;
+export type Tail = Pick<FragmentRow, 'name' | 'firstSeq' | 'lastSeq' | 'startTime'>;
 
 export interface FragmentsOptions {
   readonly journal: Journal;
@@ -73,9 +61,9 @@ export class Fragments {
   }
 
   /** The fragments with entries after `after`, none of them after the mark; and the tail up to the mark. */
-  async list(mark: FlushMark, after: number): Promise<{ fragments: readonly Fragment[]; tail: Tail }> {
+  async list(mark: FlushMark, after: number): Promise<{ fragments: readonly FragmentRow[]; tail: Tail }> {
     const all = [...(await this.#olderOnes()), ...this.#own].filter(({ lastSeq }) => lastSeq <= mark.seq);
-    const fragments: Fragment[] = [];
+    const fragments: FragmentRow[] = [];
     let startTime = 0;
     for (const known of all) {
       if (known.lastSeq > after) fragments.push({ ...known, startTime });
