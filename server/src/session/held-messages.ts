@@ -4,6 +4,8 @@ import type { UpMessage } from '@gametape/shared';
 const LONGEST_MS = 1_000;
 /** And there may be so many bytes of them: an SDK sends no more without an ack. */
 const MOST_BYTES = 1024 * 1024;
+/** What a message takes in memory beside its bytes, roughly. */
+const OVERHEAD_BYTES = 256;
 
 /**
  * Messages of a client that was away, or whose clock has jumped: what they hold was stamped by a clock that is not known yet. They
@@ -30,7 +32,7 @@ export class HeldMessages {
 
   add(message: UpMessage, bytes: number): void {
     this.#messages.push(message);
-    this.#bytes += bytes;
+    this.#bytes += bytes + OVERHEAD_BYTES;
     if (this.#bytes > MOST_BYTES) this.release();
   }
 
