@@ -3,6 +3,8 @@ import { BlockBuilder, EventType, JSON_PROFILE, NO_BLOCK, ProducerContext, type 
 import { describe, expect, test } from 'vitest';
 import { relayBody } from '../../server/dist/room/relay-bodies.js';
 import { recoverRoom } from '../../server/dist/room/room-recovery.js';
+import type { RestoredProducer } from '../../server/dist/room/room-start.js';
+import { Seat } from '../../server/dist/room/seat.js';
 import { messageBody } from '../support/raw-client.ts';
 import { type DiskCall, type DiskFault, SimulatedDisk } from '../support/simulated-disk.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -82,6 +84,21 @@ describe('a room whose journal has a hole', () => {
     // Numbers that were given are not given again, and whoever was shown what is gone starts over.
     expect([start.headSeq, start.epochEnds.get(1)]).toEqual([7, 4]);
     expect([...start.checkpoints.keys()]).toEqual([]);
+  });
+
+  test('[J4] [W6] what is left out is no more once it has come, also for whoever recovers the room after that', async () => {
+    const room = new Blocks();
+    const a = room.joined('a');
+    room.say(a, 'a1');
+    const whole = room.close();
+    room.say(a, 'a2');
+    room.close();
+    room.say(a, 'a3');
+    const { start } = await recovered([whole, room.close()]);
+    const seat = Seat.restored(start.producers[0] as RestoredProducer, 0);
+    expect([seat.context.pseq, seat.describe().leftOut]).toEqual([1, 3]);
+    seat.context.skipTo(3);
+    expect(seat.describe().leftOut).toBe(0);
   });
 
   test('[J4] a producer whose joining is gone comes back as one that has not joined', async () => {

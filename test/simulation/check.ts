@@ -116,7 +116,10 @@ class RecordingCheck {
 
   /** Everything it recorded has to be there: it has seen that it is, or that the relay asked for the rest. */
   #isWhole({ log, isEnded }: Pick<PlayerOutcome, 'log' | 'isEnded'>): boolean {
-    return log.isDone || (isEnded && (this.#findings.isCalm || log.accepted >= log.recorded));
+    // Who was away when the room ended is told so too: with the power goes what it only had accepted.
+    const { isCalm, hasLostPower } = this.#findings;
+    const kept = hasLostPower ? log.stable : log.accepted;
+    return log.isDone || (isEnded && (isCalm || kept >= log.recorded));
   }
 
   #checkInstance({ log, isEnded }: PlayerOutcome, reader: RecordingReader): void {

@@ -108,8 +108,11 @@ export class Membership {
     const { all, current } = this.#room.seats;
     for (const seat of all.filter(({ presence }) => presence === 'away')) {
       if (current.includes(seat)) this.expectReturn(seat);
-      // That it was superseded has gone into a hole: nobody comes back for it (J4).
-      else this.remove(seat, 'superseded');
+      else {
+        // That it was superseded has gone into a hole: nobody comes back for it (J4).
+        this.remove(seat, 'superseded');
+        this.#room.stateLeftOutOf(seat);
+      }
     }
   }
 
@@ -158,6 +161,7 @@ export class Membership {
       this.remove(other, 'superseded');
       receiver?.peer.close(CloseCode.SUPERSEDED, 'SUPERSEDED: the player has connected from somewhere else');
     }
+    for (const other of room.seats.all) if (other.player === hello.player) room.stateLeftOutOf(other);
     if (hello.resume) room.accountForUnknown();
     const seat = room.addSeat(hello.player, hello.instance, hello.name);
     seat.estimate.greet(room.clock.now(), hello.clock, hello.tick);

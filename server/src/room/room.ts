@@ -232,11 +232,14 @@ export class Room {
       seat.presence = 'gone';
       seat.leftOut = lastPseq;
     }
-    for (const seat of this.seats.all) {
-      if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) continue;
-      this.#limits.countGap();
-      this.#skip(seat, seat.leftOut, 'damaged in the journal');
-    }
+    for (const seat of this.seats.all) this.stateLeftOutOf(seat);
+  }
+
+  /** The same of one producer, which has been superseded: it cannot send it again. */
+  stateLeftOutOf(seat: Seat): void {
+    if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) return;
+    this.#limits.countGap();
+    this.#skip(seat, seat.leftOut, 'damaged in the journal');
   }
 
   /** Every player's state at a checkpoint, as the journal has it. @throws GametapeError `DAMAGED`, `JOURNAL_FAILED` */

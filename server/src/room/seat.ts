@@ -137,7 +137,8 @@ export class Seat {
       restarts,
       needsKeyframe,
       rewoundAt,
-      leftOut,
+      // What has come meanwhile is left out no more: whoever recovers from here may not know how far it came.
+      leftOut: leftOut > this.context.pseq ? leftOut : 0,
     };
   }
 
