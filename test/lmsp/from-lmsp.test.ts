@@ -16,6 +16,7 @@ import {
   readLmspRecording,
 } from '@gametape/shared/lmsp';
 import { expect, test } from 'vitest';
+import { keptBytes } from '../support/kept-bytes.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 import { chunksOf, collect, failureOf, openBytes, RECORDING_ID } from './session-maker.ts';
 
@@ -301,29 +302,29 @@ test('[R6] 200 MB of JSON go through in memory that does not grow with them', as
   const count = 200_000_000 / 20_000;
   let top = 0;
   let seen = 0;
-  const start = heapUsed();
+  const start = keptBytes();
   for await (const part of readLmspJson(longDocument(count, 20_000))) {
     if (part.kind === 'event') seen++;
-    if (seen % 1_000 === 0) top = Math.max(top, heapUsed() - start);
+    if (seen % 1_000 === 0) top = Math.max(top, keptBytes() - start);
   }
   expect(seen).toBe(count);
-  expect(top).toBeLessThan(50_000_000);
+  expect(top).toBeLessThan(10_000_000);
 });
 
 test('[R6] loading 40 MB of JSON as a recording takes memory that does not grow with them', async () => {
   let written = 0;
   let top = 0;
-  const start = heapUsed();
+  const start = keptBytes();
   const sink: ByteSink = {
     write: async (bytes) => {
       written += bytes.length;
-      top = Math.max(top, heapUsed() - start);
+      top = Math.max(top, keptBytes() - start);
     },
   };
   const summary = await importLmsp(() => longDocument(2_000, 20_000), sink, { recordingId: RECORDING_ID });
   expect(summary.events).toBe(2_000);
   expect(written).toBeLessThan(400_000);
-  expect(top).toBeLessThan(50_000_000);
+  expect(top).toBeLessThan(10_000_000);
 });
 
 /** A document of `count` events with states of `size` characters, in one buffer of bytes that is used again and again. */
@@ -340,9 +341,4 @@ async function* longDocument(count: number, size: number): AsyncGenerator<Uint8A
     yield event;
     yield encoder.encode(index + 1 < count ? ',\n' : ']}');
   }
-}
-
-function heapUsed(): number {
-  const { heapUsed: heap, arrayBuffers } = process.memoryUsage();
-  return heap + arrayBuffers;
 }
