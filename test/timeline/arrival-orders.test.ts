@@ -125,7 +125,7 @@ async function recordingOf(messages: readonly Message[], random: () => number) {
   }
   const endedAt = 60_000_000;
   const end = { endedAt, expected: PLAYERS.map((player) => [player, EVENTS] as const) };
-  await hand.room.output.seal(end);
+  await hand.room.output.seal({ end, ...hand.room.leftOut() });
   const { recordingId } = hand.room;
   const target = join(dataDir, 'a.lmsp');
   await writeRecording({ sealed: await hand.journal.sealed(recordingId), target, formats: 'binary', end });

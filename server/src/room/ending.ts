@@ -1,4 +1,4 @@
-import type { EndRecord, GametapeError, JsonObject } from '@gametape/shared';
+import type { EndRecord, GametapeError, JsonObject, ProducerContext } from '@gametape/shared';
 import type { Membership } from './membership.ts';
 import type { Room } from './room.ts';
 import type { Seat } from './seat.ts';
@@ -33,6 +33,8 @@ export class Ending {
 
   /** A player says how much it has recorded; what is missing is named to it (W6). */
   answer(seat: Seat, lastPseq: number): void {
+    // What is missing now stays so: to name it would only bring it again and again until the recording is finished.
+    if (this.#room.output.isOver) return;
     if (seat.context.pseq < lastPseq) {
       seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
       seat.receiver?.send({ kind: 'ending' });
@@ -73,25 +75,29 @@ export class Ending {
     await this.#done;
     clearTimeout(this.#timer);
     for (const seat of this.#room.seats.all) this.#membership.remove(seat, 'ended');
-    this.#room.stateLeftOut();
+    const leftOut = this.#room.leftOut();
     this.#room.recordClockCounts();
     const end = {
       endedAt: this.#room.clock.now(),
       outcome: this.#outcome,
-      expected: expectedByPlayer(this.#room.seats.all),
+      expected: expectedByPlayer(this.#room.seats.all, leftOut.producers),
     };
-    await this.#room.output.seal(end);
+    await this.#room.output.seal({ ...leftOut, end });
     return end;
   }
 }
 
-/** A player's number is known when all of its instances have told theirs. */
-function expectedByPlayer(seats: readonly Seat[]): [player: string, expected: number | null][] {
+/** A player's number is known when all of its instances have told theirs. Of those that are `unknown` nobody has. */
+function expectedByPlayer(
+  seats: readonly Seat[],
+  unknown: readonly ProducerContext[],
+): [player: string, expected: number | null][] {
   const expected = new Map<string, number | null>();
   for (const seat of seats) {
     const before = expected.get(seat.player);
     const sum = before === null || seat.expected === null ? null : (before ?? 0) + seat.expected;
     expected.set(seat.player, sum);
   }
+  for (const { player } of unknown) expected.set(player, null);
   return [...expected];
 }

@@ -51,6 +51,18 @@ export interface RoomJournalOptions {
   readonly now?: number;
 }
 
+/** What a room ends without, stated in its last block (W6). */
+export interface LeftOut {
+  /** Those of whom nothing is there but what is missing. */
+  readonly producers: readonly ProducerContext[];
+  readonly gaps: readonly GapRecord[];
+}
+
+/** What only a recording's last block has. */
+export interface Closing extends LeftOut {
+  readonly end: EndRecord;
+}
+
 /** What a journal has of a room and its unfinished file has not. */
 export interface UnsealedPart {
   /** Blocks that follow the last sealed one. */
@@ -172,12 +184,12 @@ export class RoomJournal {
   }
 
   /**
-   * Seals everything that was flushed, if there is anything. With `end` it is the recording's last block. Resolves when that is
+   * Seals everything that was flushed, if there is anything. With `closing` it is the recording's last block. Resolves when that is
    * done, however often it has to be tried; rejects when the room is stopped, or somewhere else, before.
    */
-  seal(end?: EndRecord): Promise<Sealed> {
-    if (end) this.#sealing.end(end);
-    if (end || this.#sealing.contentBytes > 0) return this.sealStanding();
+  seal(closing?: Closing): Promise<Sealed> {
+    if (closing) this.#close(closing);
+    if (closing || this.#sealing.contentBytes > 0) return this.sealStanding();
     if (!this.#isGrounded) this.#groundWith(this.#sealChain);
     return this.#sealChain;
   }
@@ -206,6 +218,12 @@ export class RoomJournal {
   stop(reason: GametapeError): void {
     this.#stopping.abort(reason);
     this.#grounding.reject(reason);
+  }
+
+  #close({ producers, gaps, end }: Closing): void {
+    for (const producer of producers) this.#sealing.producer(producer);
+    for (const gap of gaps) this.#sealing.gap(gap);
+    this.#sealing.end(end);
   }
 
   #sealNext(bytes: Uint8Array, lastSeq: number): void {

@@ -1,7 +1,6 @@
 import {
   type CheckpointRecord,
   type ClockMapRecord,
-  type EndRecord,
   GametapeError,
   type GapRecord,
   isGametapeError,
@@ -14,7 +13,7 @@ import type { RoomClock } from '../timeline/clock.ts';
 import type { Broadcast } from './broadcast.ts';
 import type { Flusher } from './flusher.ts';
 import type { RecentEntries, RecentEntry } from './recent-entries.ts';
-import type { RoomJournal } from './room-journal.ts';
+import type { Closing, RoomJournal } from './room-journal.ts';
 import type { Seats } from './seats.ts';
 
 export interface RoomOutputOptions {
@@ -114,14 +113,14 @@ export class RoomOutput {
   }
 
   /**
-   * Puts everything into the recording's own file; with `end` for good. Waits for a disk that fails for as long as the log
+   * Puts everything into the recording's own file; with `closing` for good. Waits for a disk that fails for as long as the log
    * takes entries (J5). @throws GametapeError `JOURNAL_FAILED`
    */
-  async seal(end?: EndRecord): Promise<Sealed> {
-    if (end) this.#isOver = true;
+  async seal(closing?: Closing): Promise<Sealed> {
+    if (closing) this.#isOver = true;
     await this.flushed();
     const cursors = this.#options.seats.all.map((seat) => [seat, seat.accepted] as const);
-    const sealed = await this.#options.journal.seal(end);
+    const sealed = await this.#options.journal.seal(closing);
     const stable = sealed.stable.then(() => {
       for (const [seat, pseq] of cursors) seat.stable = Math.max(seat.stable, pseq);
       this.#options.broadcast.scheduleAcks();

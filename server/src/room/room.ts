@@ -6,7 +6,9 @@ import {
   type EventUp,
   GametapeError,
   type Gap,
+  type GapRecord,
   isGametapeError,
+  LIMITS,
   type LiveState,
   ProducerContext,
   type Profile,
@@ -29,7 +31,7 @@ import { statesAtCheckpoint } from './checkpoint-states.ts';
 import type { Flusher } from './flusher.ts';
 import { RecentEntries } from './recent-entries.ts';
 import { RelayEvents } from './relay-events.ts';
-import { RoomJournal } from './room-journal.ts';
+import { type LeftOut, RoomJournal } from './room-journal.ts';
 import { RoomLimits } from './room-limits.ts';
 import { RoomOutput } from './room-output.ts';
 import { RoomRecording } from './room-recording.ts';
@@ -42,6 +44,8 @@ import { Seats } from './seats.ts';
 const MAX_STAMP = 2 ** 50;
 /** Longest reason of a gap that is kept, in UTF-16 code units: a gap costs its producer nothing else. */
 const MAX_REASON = 200;
+/** The reason of a gap that nobody but the journal is to blame for. */
+const LEFT_OUT = 'damaged in the journal';
 
 export interface RoomEnvironment {
   readonly options: RelayOptions;
@@ -224,22 +228,35 @@ export class Room {
     this.#unknown.shift();
   }
 
-  /** States what recovery left out and nobody has sent again: the room ends without it (J4, W6). */
-  stateLeftOut(): void {
-    for (const lastPseq of this.#unknown.splice(0)) {
-      const index = this.seats.all.length;
-      const seat = this.addSeat(`unknown-${index}`, '', undefined);
-      seat.presence = 'gone';
-      seat.leftOut = lastPseq;
+  /**
+   * What recovery left out and nobody has sent again: the room ends without it (J4, W6). It is for the last block alone: were it
+   * in the log before, a kill in between would make it true of a room that goes on, and of events that may still come. For the
+   * same reason no seat goes on from it: who comes back while the room is finished is not told that these events are kept (W3).
+   */
+  leftOut(): LeftOut {
+    const producers: ProducerContext[] = [];
+    const gaps: GapRecord[] = [];
+    const state = (context: ProducerContext, lastPseq: number) => {
+      if (lastPseq <= context.pseq || !this.#limits.hasGapLeft) return;
+      this.#limits.countGap();
+      gaps.push({ producer: context.index, firstPseq: context.pseq + 1, lastPseq, reason: LEFT_OUT });
+    };
+    for (const { context, leftOut } of this.seats.all) state(context, leftOut);
+    for (const [position, lastPseq] of this.#unknown.entries()) {
+      const index = this.seats.all.length + position;
+      const context = new ProducerContext(this.profile, { index, player: `unknown-${index}`, instance: '' });
+      if (index >= LIMITS.producers) break;
+      producers.push(context);
+      state(context, lastPseq);
     }
-    for (const seat of this.seats.all) this.stateLeftOutOf(seat);
+    return { producers, gaps };
   }
 
-  /** The same of one producer, which has been superseded: it cannot send it again. */
+  /** States what recovery left out of a producer that has been superseded: it cannot send it again. */
   stateLeftOutOf(seat: Seat): void {
     if (seat.leftOut <= seat.context.pseq || !this.#limits.hasGapLeft) return;
     this.#limits.countGap();
-    this.#skip(seat, seat.leftOut, 'damaged in the journal');
+    this.#skip(seat, seat.leftOut, LEFT_OUT);
   }
 
   /** Every player's state at a checkpoint, as the journal has it. @throws GametapeError `DAMAGED`, `JOURNAL_FAILED` */
