@@ -1,20 +1,23 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bench, BenchOptions } from './support/bench.ts';
 import { journalRoom } from './support/journaled-room.ts';
 import { leaveFiles } from './support/left-journal.ts';
-import { runLoad } from './support/load-process.ts';
+import { type LoadProcess, startLoad } from './support/load-process.ts';
 import { HOUR_OF_EDITS, longTypists } from './support/long-session.ts';
 import { number, printLine, printTable, ratio, verdict, warn } from './support/print.ts';
+import { processCpuSeconds } from './support/process-cpu.ts';
 import { startBareRelay, startRelayProcess } from './support/server-process.ts';
 import { median, percentile } from './support/statistics.ts';
 import { typeOffline } from './support/trace-session.ts';
-import type { Phase, WatchOrder, WatchResult } from './support/watch-load.ts';
+import type { Crowd, Heard, LoopDelay, PlayOrder, WatchOrder } from './support/watch-load.ts';
 
 const ROOM = 'hour';
 const SPECTATORS = 1_000;
+const WARM_UP_SECONDS = 3;
 const QUIET_SECONDS = 6;
 const EVENTS_PER_SECOND = 10;
 const LOOP_DELAY = new URL('./processes/report-loop-delay.js', import.meta.url).href;
@@ -48,13 +51,25 @@ export const spectators: Bench = {
   },
 };
 
-async function measureAll(
-  home: string,
-  players: WatchOrder['players'],
-  { rounds, profile }: BenchOptions,
-): Promise<void> {
-  const ours: WatchResult[] = [];
-  const bare: WatchResult[] = [];
+interface Phase extends Heard {
+  readonly serverCpuS: number;
+  readonly seconds: number;
+  readonly loop: LoopDelay;
+}
+
+interface Result extends Crowd {
+  readonly before: Phase;
+  /** From the first that comes until the last has the whole room. */
+  readonly joining: Phase;
+  /** With all of them there. */
+  readonly watched: Phase;
+}
+
+type Players = PlayOrder['players'];
+
+async function measureAll(home: string, players: Players, { rounds, profile }: BenchOptions): Promise<void> {
+  const ours: Result[] = [];
+  const bare: Result[] = [];
   for (let round = 0; round < rounds; round++) {
     const own = await measure('ours', players, { home, profile });
     ours.push(own);
@@ -64,10 +79,10 @@ async function measureAll(
 }
 
 async function measure(
-  side: WatchOrder['side'],
-  players: WatchOrder['players'],
+  side: PlayOrder['side'],
+  players: Players,
   { home, profile, snapshotBytes = 0 }: { home?: string; profile?: string | undefined; snapshotBytes?: number },
-): Promise<WatchResult> {
+): Promise<Result> {
   const profiling = profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];
   const nodeOptions = ['--import', LOOP_DELAY, ...profiling];
   const loopDelayFile = join(tmpdir(), `gametape-bench-loop-${process.pid}.json`);
@@ -76,29 +91,68 @@ async function measure(
     side === 'bare'
       ? await startBareRelay({ core: CORES.server, nodeOptions })
       : await startRelayProcess({ core: CORES.server, nodeOptions, ...(home !== undefined && { copyOf: home }) });
+  const common = { side, wsUrl: server.wsUrl, room: ROOM, players };
+  const loads: LoadProcess<unknown>[] = [];
   try {
-    const rates = { spectators: SPECTATORS, joinSeconds: 1, quietSeconds: QUIET_SECONDS };
-    const room = { room: ROOM, players, eventsPerSecond: EVENTS_PER_SECOND, snapshotBytes, loopDelayFile };
-    const order: WatchOrder = { side, wsUrl: server.wsUrl, serverPid: server.pid, ...rates, ...room };
-    const result = await runLoad<WatchOrder, WatchResult>('watch', order, CORES.load);
-    const { firstFramesMs, before, joining, watched } = result;
+    const playing = startLoad<PlayOrder, Heard>(
+      'players',
+      { ...common, eventsPerSecond: EVENTS_PER_SECOND },
+      { core: CORES.load },
+    );
+    loads.push(playing);
+    await playing.next();
+    const phase = async (work: Promise<unknown>): Promise<Phase> => {
+      await loopDelay(server.pid, loopDelayFile);
+      playing.send('start over');
+      await playing.next();
+      const cpu = processCpuSeconds(server.pid);
+      const startedAt = performance.now();
+      await work;
+      const seconds = (performance.now() - startedAt) / 1_000;
+      const serverCpuS = processCpuSeconds(server.pid) - cpu;
+      playing.send('finish');
+      const heard = await playing.next();
+      return { ...heard, serverCpuS, seconds, loop: await loopDelay(server.pid, loopDelayFile) };
+    };
+    await sleep(WARM_UP_SECONDS * 1_000);
+    const before = await phase(sleep(QUIET_SECONDS * 1_000));
+    const coming = { ...common, spectators: SPECTATORS, joinSeconds: 1, snapshotBytes };
+    const crowd = startLoad<WatchOrder, Crowd>('crowd', coming, { core: CORES.load, isNice: true });
+    loads.push(crowd);
+    const all = crowd.next();
+    const joining = await phase(all);
+    const watched = await phase(sleep(QUIET_SECONDS * 1_000));
+    const result = { ...(await all), before, joining, watched };
+    const { firstFramesMs } = result;
     const players99 = [before, joining, watched].map(({ p99Ms }) => number(p99Ms)).join(', ');
     printLine(
       `  ${side}: ${firstFramesMs.length} of ${SPECTATORS} there, first picture p50 ${number(median(firstFramesMs))} ms; players p99 before, while and after they come: ${players99} ms`,
     );
     return result;
   } finally {
+    for (const load of loads) await load.stop();
     await server.stop();
     await rm(loopDelayFile, { force: true });
   }
 }
 
-function print(ours: readonly WatchResult[], bare: readonly WatchResult[]): void {
-  const row = (name: string, pick: (result: WatchResult) => number): string[] => {
+/** Of the server since it was last asked. */
+async function loopDelay(serverPid: number, file: string): Promise<LoopDelay> {
+  await rm(file, { force: true });
+  process.kill(serverPid, 'SIGUSR2');
+  for (;;) {
+    const json = await readFile(file, 'utf8').catch(() => '');
+    if (json.endsWith('}')) return JSON.parse(json) as LoopDelay;
+    await sleep(5);
+  }
+}
+
+function print(ours: readonly Result[], bare: readonly Result[]): void {
+  const row = (name: string, pick: (result: Result) => number): string[] => {
     const [own, peer] = [median(ours.map(pick)), median(bare.map(pick))];
     return [name, number(own), number(peer), ratio(own, peer)];
   };
-  const frames = (share: number) => (result: WatchResult) => percentile(result.firstFramesMs, share);
+  const frames = (share: number) => (result: Result) => percentile(result.firstFramesMs, share);
   const phases = (['before', 'joining', 'watched'] as const).flatMap((phase) => [
     row(`players' latency p50, ${phase}, ms`, (result) => result[phase].p50Ms),
     row(`players' latency p99, ${phase}, ms`, (result) => result[phase].p99Ms),
@@ -119,7 +173,7 @@ function print(ours: readonly WatchResult[], bare: readonly WatchResult[]): void
     row('server CPU until all are there, s', ({ joining }) => joining.serverCpuS),
     row('all of them there after, s', ({ joining }) => joining.seconds),
     ...phases,
-    row('load generator CPU, s', ({ loadCpuS }) => loadCpuS),
+    row('load generator CPU until all are there, s', ({ loadCpuS }) => loadCpuS),
   ]);
   printLine(
     `  players, p99 while they come minus before, ms: ${number(disturbance)}, ${verdict(disturbance, { atMost: GOAL_DISTURBANCE_MS })}`,

@@ -1,19 +1,58 @@
-import { type ChildProcess, fork, type Serializable } from 'node:child_process';
+import { fork, type Serializable } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
-/** Runs a load of `processes/` in a process of its own, on one core: it is told its order, and sends one result. */
-export async function runLoad<Order, Result>(name: 'load' | 'watch', order: Order, core: number): Promise<Result> {
+export interface LoadProcess<Result> {
+  /** What it says next. Rejects when it has ended. */
+  next(): Promise<Result>;
+  send(message: Serializable): void;
+  /** Resolves when it has ended. */
+  stop(): Promise<void>;
+}
+
+export interface Placement {
+  readonly core: number;
+  /** It gives way to others on its core. */
+  readonly isNice?: boolean;
+}
+
+/** Starts a load of `processes/` in a process of its own, pinned to one core, and tells it its order. */
+export function startLoad<Order, Result>(
+  name: 'load' | 'players' | 'crowd',
+  order: Order,
+  { core, isNice = false }: Placement,
+): LoadProcess<Result> {
   const script = fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url));
-  const child: ChildProcess = fork(script, {
+  const nice = isNice ? ['nice', '-n', '10'] : [];
+  const child = fork(script, {
     execPath: 'taskset',
-    execArgv: ['-c', String(core), process.execPath],
+    execArgv: ['-c', String(core), ...nice, process.execPath],
   });
-  const exited = once(child, 'exit').then(([code]) => {
-    throw new Error(`the load generator ended with exit code ${code}, without a result`);
+  const exit = once(child, 'exit');
+  const exited = exit.then(([code]) => {
+    throw new Error(`the load generator ${name} ended with exit code ${code}, without a result`);
   });
   exited.catch(() => {});
   child.send(order as Serializable);
-  const [result] = await Promise.race([once(child, 'message'), exited]);
-  return result as Result;
+  return {
+    next: async () => {
+      const [message] = await Promise.race([once(child, 'message'), exited]);
+      return message as Result;
+    },
+    send: (message) => void child.send(message),
+    stop: async () => {
+      if (child.connected) child.disconnect();
+      await exit;
+    },
+  };
+}
+
+/** Runs one that gives one result. */
+export async function runLoad<Order, Result>(name: 'load', order: Order, core: number): Promise<Result> {
+  const load = startLoad<Order, Result>(name, order, { core });
+  try {
+    return await load.next();
+  } finally {
+    await load.stop();
+  }
 }
