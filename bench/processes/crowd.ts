@@ -50,8 +50,8 @@ async function join(order: WatchOrder, index: number): Promise<{ ms: number; byt
   }
 }
 
-function watch({ wsUrl, room, players }: WatchOrder, index: number): Promise<{ bytes: number }> {
-  const id = `watcher-${index}`;
+function watch({ wsUrl, room, players, prefix }: WatchOrder, index: number): Promise<{ bytes: number }> {
+  const id = `${prefix}-${index}`;
   const socket = new WebSocket(wsUrl, [SUBPROTOCOL], { perMessageDeflate: false });
   const hello = { kind: 'hello', protocols: [1], room, player: id, role: 'spectator', profile: '' } as const;
   socket.on('open', () => {

@@ -12,18 +12,18 @@ export interface LoadProcess<Result> {
 
 export interface Placement {
   readonly core: number;
-  /** It gives way to others on its core. */
-  readonly isNice?: boolean;
+  /** It gives way to those on its core that are less nice: 0 to 19. @default 0 */
+  readonly niceness?: number;
 }
 
 /** Starts a load of `processes/` in a process of its own, pinned to one core, and tells it its order. */
 export function startLoad<Order, Result>(
   name: 'load' | 'players' | 'crowd',
   order: Order,
-  { core, isNice = false }: Placement,
+  { core, niceness = 0 }: Placement,
 ): LoadProcess<Result> {
   const script = fileURLToPath(new URL(`../processes/${name}.js`, import.meta.url));
-  const nice = isNice ? ['nice', '-n', '10'] : [];
+  const nice = niceness > 0 ? ['nice', '-n', String(niceness)] : [];
   const child = fork(script, {
     execPath: 'taskset',
     execArgv: ['-c', String(core), ...nice, process.execPath],

@@ -21,6 +21,8 @@ export interface Heard {
 /** What the process is told that lets a crowd come to watch a room. */
 export interface WatchOrder extends Order {
   readonly spectators: number;
+  /** What their names begin with. */
+  readonly prefix: string;
   /** They come evenly within that time. */
   readonly joinSeconds: number;
   /** Bytes that the bare server gives to each who comes: as many as our snapshot has. */
