@@ -5,14 +5,22 @@ const MAX_BYTES = 4 * 1024 * 1024;
 /** What an arrival takes beside its body, roughly. */
 const OVERHEAD = 160;
 
-/** Where an arrival stands in the timeline. Of one time, causes come before effects: the hlc is not sent, seqs have that order too. */
+/** Where an arrival stands in the timeline: microseconds of room time, and what tells those of one time apart (T3). */
 export interface Place {
   readonly time: number;
+  readonly hlc: number;
+  readonly producer: number;
   readonly seq: number;
 }
 
+/** T3. What of one producer has one time and hlc, as imports have it, is in the order of its seqs. */
 export function comparePlaces(one: Place, other: Place): number {
-  return one.time - other.time || one.seq - other.seq;
+  return one.time - other.time || one.hlc - other.hlc || one.producer - other.producer || one.seq - other.seq;
+}
+
+/** After all that is placed there. */
+export function after(time: number): Place {
+  return { time, hlc: Number.MAX_SAFE_INTEGER, producer: 0, seq: 0 };
 }
 
 /** What has come of a room lately, in the order of arrival: every entry after `from`, up to and including `upTo`. */

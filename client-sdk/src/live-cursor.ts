@@ -95,9 +95,9 @@ export class LiveCursor implements ReelCursor {
     if (this.#recorded) return this.#recorded.step();
     const arrival = this.#take();
     if (!arrival) throw new TypeError('a step after the last');
-    const { seq, time } = arrival;
+    const { seq, producer, time, hlc } = arrival;
     const { player, body } = this.#states.apply(arrival);
-    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, seq };
+    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
     return { player, time: this.#source.secondsAt(time), seq, late: false, event: body.event };
   }
 

@@ -18,7 +18,7 @@ import {
   type Welcome,
 } from '@gametape/shared';
 import type { PlayerView } from './api.ts';
-import { comparePlaces, type Place, RecentArrivals, TimelineQueue } from './arrivals.ts';
+import { after, comparePlaces, type Place, RecentArrivals, TimelineQueue } from './arrivals.ts';
 import { ClockErrors } from './clock-errors.ts';
 import { toSeconds } from './producer.ts';
 import type { EdgeFollower, ReelStates, ReelStep } from './reel.ts';
@@ -68,7 +68,7 @@ export class LiveEdge implements ReelStates {
   #shownTime = 0;
   /** Everything up to there has been shown: what is placed there and comes now is late. */
   #passedTime = Number.NEGATIVE_INFINITY;
-  #last: Place = { time: Number.NEGATIVE_INFINITY, seq: 0 };
+  #last = after(Number.NEGATIVE_INFINITY);
   /** Time stands still until what was missed up to there has come: it would all be late. */
   #missedUpTo = 0;
   #endS: number | undefined;
@@ -192,7 +192,7 @@ export class LiveEdge implements ReelStates {
     // The states are ahead of what the hold would show: nothing that belongs before them can be shown in its order any more.
     for (const { time } of contexts) this.#shownTime = Math.max(this.#shownTime, time);
     this.#passedTime = this.#shownTime;
-    this.#last = { time: this.#shownTime, seq: this.seq };
+    this.#last = after(this.#shownTime);
     this.#tell((follower) => follower.moved());
   }
 
@@ -224,11 +224,11 @@ export class LiveEdge implements ReelStates {
 
   /** @throws GametapeError `BAD_MESSAGE`, `BAD_DELTA` when it is out of step */
   arrived(events: readonly EventDown[], upTo: number): void {
-    for (const { seq, producer, time, stamp, body } of events) {
+    for (const { seq, producer, time, hlc, stamp, body } of events) {
       if (!this.#producers.has(producer)) {
         throw new GametapeError('BAD_MESSAGE', `event ${seq}: unknown producer ${producer}`);
       }
-      const arrival = { seq, producer, time, stamp, body, restarts: this.#restarting.delete(producer) };
+      const arrival = { seq, producer, time, hlc, stamp, body, restarts: this.#restarting.delete(producer) };
       this.#recent.add(arrival);
       this.#queue.add(arrival);
     }
@@ -294,14 +294,14 @@ export class LiveEdge implements ReelStates {
   }
 
   #show(arrival: Arrival): void {
-    const { seq, time } = arrival;
+    const { seq, producer, time, hlc } = arrival;
     const late = time <= this.#passedTime;
     const { player, body } = (this.#states as RoomStates).apply(arrival);
     if (body.event) {
       this.#clock.observe(time, player, body.event);
       this.#followPlayer(player, body.event.type, body.event.data.name);
     }
-    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, seq };
+    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
     const step: ReelStep = { player, time: this.secondsAt(time), seq, late, event: body.event };
     this.#shownTime = Math.max(this.#shownTime, time);
     this.#tell((follower) => follower.step(step));

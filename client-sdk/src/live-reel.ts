@@ -1,6 +1,6 @@
 import { type Compression, GametapeError, isGametapeError } from '@gametape/shared';
 import type { LiveCheckpoint } from './api.ts';
-import type { Place, RecentArrivals } from './arrivals.ts';
+import { after, type Place, type RecentArrivals } from './arrivals.ts';
 import { LiveCursor, type LiveSource } from './live-cursor.ts';
 import type { LiveEdge } from './live-edge.ts';
 import type { Reel, ReelCursor, ReelEdge } from './reel.ts';
@@ -148,7 +148,7 @@ export class LiveReel implements Reel, LiveSource {
     const fragment = await past.load(row);
     const states = new RoomStates(profile, producers, crc32, fragment.keyframes());
     const seq = row.firstSeq - 1;
-    return new LiveCursor(this, { states, queue: [], seq, last: { time: row.startTime, seq } });
+    return new LiveCursor(this, { states, queue: [], seq, last: after(row.startTime) });
   }
 
   /** The recording that the room has left, as soon as it is finished. */

@@ -44,8 +44,11 @@ export interface Fragment {
   at(index: number): Arrival;
 }
 
-export interface PastCheckpoint extends Place {
+export interface PastCheckpoint {
   readonly name: string;
+  /** Microseconds of room time. */
+  readonly time: number;
+  readonly seq: number;
 }
 
 export interface RoomPastOptions {
@@ -257,8 +260,8 @@ class DecodedFragment implements Fragment {
 
   at(index: number): Arrival {
     const row = this.#order[index] as number;
-    const { seq, producer, time, stamp, body } = this.#content.rows.at(row);
-    return { seq, producer, time, stamp, body, restarts: this.#restarts.has(row) };
+    const { seq, producer, time, hlc, stamp, body } = this.#content.rows.at(row);
+    return { seq, producer, time, hlc, stamp, body, restarts: this.#restarts.has(row) };
   }
 }
 

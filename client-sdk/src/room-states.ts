@@ -19,6 +19,8 @@ export interface Arrival {
   readonly seq: number;
   readonly producer: number;
   readonly time: number;
+  /** Tells entries of one time apart (T3). */
+  readonly hlc: number;
   /** The producer's own clock; null for entries that the relay made. */
   readonly stamp: number | null;
   readonly body: Uint8Array;

@@ -289,6 +289,6 @@ async function connected(options: Partial<ConnectOptions> = {}, welcome: Paramet
 }
 
 function eventDown(producer: number): Parameters<FakePeer['send']>[0] {
-  const events = [{ seq: 2, producer, time: 1, stamp: 1, body: Uint8Array.of(0x14, 0xa0) }];
+  const events = [{ seq: 2, producer, time: 1, hlc: 0, stamp: 1, body: Uint8Array.of(0x14, 0xa0) }];
   return { kind: 'events-down', acks: { accepted: 0, stable: 0 }, upTo: 2, events };
 }

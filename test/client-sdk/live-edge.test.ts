@@ -48,6 +48,22 @@ describe('the live edge', () => {
     live.close();
   });
 
+  test('[T3] of one time what was caused comes later, and of two that know nothing of each other the lower index is first', async () => {
+    const { live, peer, events, start } = await watch();
+    const ann = new Writer(0);
+    const bob = new Writer(1);
+    const time = start + 200_000;
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 4,
+      events: [bob.event(1, time), bob.event(2, time, 1), ann.event(3, time), ann.event(4, time, 2)],
+    });
+    await waitFor('all of them', () => events.length === 4);
+    expect(events.map(({ seq }) => seq)).toEqual([3, 1, 2, 4]);
+    live.close();
+  });
+
   test('[T6] an event waits until room time has passed it by the hold, as far as the relay has told it', async () => {
     const { live, peer, events, start } = await watch();
     const ann = new Writer(0);
@@ -105,9 +121,9 @@ class Writer {
     this.#index = index;
   }
 
-  event(seq: number, time: number): EventDown {
+  event(seq: number, time: number, hlc = 0): EventDown {
     const event: GameEvent = { type: 'keystroke', data: { char: 'x', modifiers: [] } };
     const state: State = { n: seq };
-    return { seq, producer: this.#index, time, stamp: time, body: this.#producer.encode(event, state, time) };
+    return { seq, producer: this.#index, time, hlc, stamp: time, body: this.#producer.encode(event, state, time) };
   }
 }

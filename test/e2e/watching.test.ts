@@ -231,11 +231,11 @@ describe('watching a room that goes on', () => {
   }, 60_000);
 });
 
-/** Those that were not late in the order of their times: of the very same microsecond, a recording may have another order. */
+/** Those that were not late in the order of the recording (T3). */
 function expectEveryEventOnce({ seqs, lateSeqs }: Watcher, truth: Truth): void {
   expect([...seqs].sort((one, other) => one - other)).toEqual(truth.seqs);
-  const times = seqs.filter((seq) => !lateSeqs.has(seq)).map((seq) => truth.timeOf(seq) as number);
-  expect(times).toEqual([...times].sort((one, other) => one - other));
+  const places = seqs.filter((seq) => !lateSeqs.has(seq)).map((seq) => truth.placeOf(seq));
+  expect(places).toEqual([...places].sort((one, other) => one - other));
 }
 
 async function withLive<Result>(

@@ -140,6 +140,7 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
           seq: fc.nat(),
           producer: fc.nat({ max: 3 }),
           time: micros,
+          hlc: fc.oneof(fc.constant(0), fc.nat()),
           stamp: fc.option(fc.oneof(micros, fc.nat())),
           body,
         }),

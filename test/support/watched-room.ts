@@ -205,6 +205,8 @@ export class Watcher {
 
 interface Entry {
   readonly seq: number;
+  /** Which entry of the recording it is. */
+  readonly place: number;
   readonly time: number;
   readonly state: State;
   readonly isEvent: boolean;
@@ -215,7 +217,7 @@ interface Entry {
 export class Truth {
   readonly #players: ReadonlyMap<string, readonly Entry[]>;
   readonly duration: number;
-  #times: ReadonlyMap<number, number> | undefined;
+  #bySeq: ReadonlyMap<number, Entry> | undefined;
 
   private constructor(players: ReadonlyMap<string, readonly Entry[]>, duration: number) {
     this.#players = players;
@@ -226,14 +228,14 @@ export class Truth {
     const tape = await openRecording(url);
     const players = new Map<string, Entry[]>();
     const cursor = await tape.cursorAt(Number.NEGATIVE_INFINITY);
-    while (Number.isFinite(await cursor.nextTime())) {
+    for (let place = 0; Number.isFinite(await cursor.nextTime()); place++) {
       const { player, time, seq, event } = cursor.step();
       const entries = players.get(player) ?? [];
       players.set(player, entries);
       const state = cursor.stateOf(player) ?? {};
       // What the relay says of somebody who is away comes before what that one sends later, and is after it in the timeline.
       const isChange = JSON.stringify(state) !== JSON.stringify(entries.at(-1)?.state);
-      entries.push({ seq, time, state, isChange, isEvent: event !== undefined });
+      entries.push({ seq, place, time, state, isChange, isEvent: event !== undefined });
     }
     const { duration } = tape;
     await tape.close();
@@ -244,19 +246,27 @@ export class Truth {
     return this.inOrder.sort((a, b) => a - b);
   }
 
-  /** Seqs of all events, in the order of the timeline; of one time, in that of their arrival. */
+  /** Seqs of all events, in the order of the timeline. */
   get inOrder(): number[] {
     const events = [...this.#players.values()].flat().filter(({ isEvent }) => isEvent);
-    return events.sort((a, b) => a.time - b.time || a.seq - b.seq).map(({ seq }) => seq);
+    return events.sort((a, b) => a.place - b.place).map(({ seq }) => seq);
   }
 
   timeOf(seq: number): number | undefined {
-    this.#times ??= new Map([...this.#players.values()].flat().map((entry) => [entry.seq, entry.time]));
-    return this.#times.get(seq);
+    return this.#entry(seq)?.time;
+  }
+
+  placeOf(seq: number): number {
+    return this.#entry(seq)?.place ?? Number.NaN;
   }
 
   get last(): Record<string, State> {
     return this.#statesAt(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  }
+
+  #entry(seq: number): Entry | undefined {
+    this.#bySeq ??= new Map([...this.#players.values()].flat().map((entry) => [entry.seq, entry]));
+    return this.#bySeq.get(seq);
   }
 
   explains({ time, arrived, states }: Look): boolean {

@@ -1,7 +1,7 @@
 import type { TimelineEntry } from '../event.ts';
 
 /** Where an entry stands in its recording. */
-export type EntryPlace = Pick<TimelineEntry, 'seq' | 'time' | 'exact'>;
+export type EntryPlace = Pick<TimelineEntry, 'seq' | 'producer' | 'time' | 'hlc' | 'exact'>;
 
 /** Numbers of an entry in `EntryNumbers.rows`, side by side. */
 export const EntryField = { Producer: 0, Seq: 1, Time: 2, Stamp: 3, Pseq: 4, Hlc: 5 } as const;
@@ -67,8 +67,13 @@ export class BlockEntries implements Iterable<TimelineEntry> {
 
   placeAt(index: number): EntryPlace {
     const row = index * ENTRY_FIELDS;
-    const [seq, time] = [this.#rows[row + EntryField.Seq] as number, this.#rows[row + EntryField.Time] as number];
-    return { seq, time, exact: this.#exactAt(index) };
+    return {
+      seq: this.#rows[row + EntryField.Seq] as number,
+      producer: this.#rows[row + EntryField.Producer] as number,
+      time: this.#rows[row + EntryField.Time] as number,
+      hlc: this.#rows[row + EntryField.Hlc] as number,
+      exact: this.#exactAt(index),
+    };
   }
 
   *[Symbol.iterator](): Generator<TimelineEntry, undefined> {

@@ -173,7 +173,8 @@ function readEventsDown(reader: ByteReader): EventDown[] {
   for (let count = reader.count(4); count > 0; count--) {
     seq += 1 + reader.varint();
     const tagged = reader.varint();
-    const producer = Math.floor(tagged / 2);
+    const producer = Math.floor(tagged / 4);
+    const hlc = tagged % 4 >= 2 ? reader.varint() : 0;
     time += reader.zigzagUnit();
     let stamp: number | null = null;
     if (tagged % 2 === 0) {
@@ -182,7 +183,7 @@ function readEventsDown(reader: ByteReader): EventDown[] {
       stamp = time + offset;
     }
     if (![seq, time, stamp ?? 0].every(Number.isSafeInteger)) reader.fail('has an event with numbers over 2^53');
-    events.push({ seq, producer, time, stamp, body: reader.raw(reader.varint()) });
+    events.push({ seq, producer, time, hlc, stamp, body: reader.raw(reader.varint()) });
   }
   return events;
 }

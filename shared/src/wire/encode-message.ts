@@ -154,7 +154,8 @@ function writeEventsDown(writer: ByteWriter, events: readonly EventDown[]): void
   let time = 0;
   for (const event of events) {
     writer.varint(event.seq - seq - 1);
-    writer.varint(event.producer * 2 + (event.stamp === null ? 1 : 0));
+    writer.varint(event.producer * 4 + (event.hlc > 0 ? 2 : 0) + (event.stamp === null ? 1 : 0));
+    if (event.hlc > 0) writer.varint(event.hlc);
     writer.zigzagUnit(event.time - time);
     if (event.stamp !== null) {
       const offset = event.stamp - event.time;

@@ -188,6 +188,8 @@ export interface EventDown {
   readonly producer: number;
   /** Microseconds of room time. */
   readonly time: number;
+  /** Tells events of one time apart (T3). */
+  readonly hlc: number;
   /** The producer's own clock; null for events that the relay made. */
   readonly stamp: number | null;
   readonly body: Uint8Array;
