@@ -1,5 +1,5 @@
 import { isGametapeError, type State } from '@gametape/shared';
-import { comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
+import { after, comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
 import type { EdgePoint } from './live-edge.ts';
 import type { ReelCursor, ReelStep } from './reel.ts';
 import { RoomOver } from './room-over.ts';
@@ -30,24 +30,30 @@ interface Run {
   at: number;
 }
 
-/** What had been passed when fragments were listed, and up to where they are read: the rest arrives by itself. */
-interface Listing {
-  readonly last: Place;
+/** What is passed: of all that had arrived up to `seq`, what is placed up to `last`. */
+interface Passed {
   readonly seq: number;
+  readonly last: Place;
+}
+
+/** What had been passed when fragments were listed, and up to where they are read: the rest arrives by itself. */
+interface Listing extends Passed {
   readonly upTo: number;
 }
 
 /**
  * A point of a live room's past. Its steps come out of fragments and out of what has arrived since, merged into the order of
- * the timeline. What it has passed is told by two things alone: `#last`, the furthest place, and `#seq`, up to where it knew
- * of arrivals then. So it can turn from one source to the other at any time, and nothing is shown twice or left out.
+ * the timeline. What it has passed is told by where it began, and by two things alone since: `#last`, the furthest place it came
+ * to, and `#seq`, up to where it knew of arrivals then. So it can turn from one source to the other at any time, and nothing is
+ * shown twice or left out: what arrived after its beginning may be placed before it.
  */
 export class LiveCursor implements ReelCursor {
   readonly #source: LiveSource;
   readonly #states: RoomStates;
   #queue: TimelineQueue;
+  readonly #start: Passed;
   #seq: number;
-  #last: Place;
+  #last = after(Number.NEGATIVE_INFINITY);
   #runs: Run[] = [];
   /** In the order of their first times. */
   #unopened: PastRow[] = [];
@@ -63,8 +69,8 @@ export class LiveCursor implements ReelCursor {
     this.#source = source;
     this.#states = states;
     this.#queue = new TimelineQueue(queue);
+    this.#start = { seq, last };
     this.#seq = seq;
-    this.#last = last;
   }
 
   get players(): Iterable<string> {
@@ -161,8 +167,8 @@ export class LiveCursor implements ReelCursor {
   }
 
   #isToCome(place: Place): boolean {
-    const { last, seq, upTo } = this.#listed as Listing;
-    return place.seq <= upTo && (place.seq > seq || comparePlaces(place, last) > 0);
+    const listed = this.#listed as Listing;
+    return place.seq <= listed.upTo && !isPassed(place, this.#start) && !isPassed(place, listed);
   }
 
   #renew(isStale: boolean): Promise<void> {
@@ -173,9 +179,11 @@ export class LiveCursor implements ReelCursor {
   }
 
   async #goOver(recordingId: string): Promise<void> {
-    const [last, seq] = [this.#last, this.#seq];
-    const isPassed = (place: Place) => place.seq <= seq && comparePlaces(place, last) <= 0;
-    this.#recorded = await this.#source.recorded(recordingId, last.time, isPassed);
+    const start = this.#start;
+    const since = { seq: this.#seq, last: this.#last };
+    const from = Number.isFinite(since.last.time) ? since.last.time : start.last.time;
+    const isOver = (place: Place) => isPassed(place, start) || isPassed(place, since);
+    this.#recorded = await this.#source.recorded(recordingId, from, isOver);
   }
 
   /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
@@ -195,7 +203,7 @@ export class LiveCursor implements ReelCursor {
     this.#listed = listed;
     this.#runs = [];
     this.#unopened = rows
-      .filter((row) => row.firstSeq <= listed.upTo && (row.lastSeq > listed.seq || row.lastTime >= listed.last.time))
+      .filter((row) => row.firstSeq <= listed.upTo && mayHoldMore(row, this.#start) && mayHoldMore(row, listed))
       .sort((one, other) => one.firstTime - other.firstTime || one.firstSeq - other.firstSeq);
     this.#queue = new TimelineQueue();
     for (const arrival of recent.after(Math.max(headSeq, recent.from))) {
@@ -203,4 +211,13 @@ export class LiveCursor implements ReelCursor {
     }
     this.#seq = Math.max(this.#seq, recent.upTo);
   }
+}
+
+function isPassed(place: Place, { seq, last }: Passed): boolean {
+  return place.seq <= seq && comparePlaces(place, last) <= 0;
+}
+
+/** Whether a fragment may hold something that is not passed. */
+function mayHoldMore({ lastSeq, lastTime }: PastRow, { seq, last }: Passed): boolean {
+  return lastSeq > seq || lastTime >= last.time;
 }

@@ -1,0 +1,93 @@
+import { crc32, type GameEvent, GametapeError, JSON_PROFILE } from '@gametape/shared';
+import { expect, test } from 'vitest';
+import { after, RecentArrivals } from '../../client-sdk/dist/arrivals.js';
+import { LiveCursor, type LiveSource } from '../../client-sdk/dist/live-cursor.js';
+import type { Fragment, RoomPast } from '../../client-sdk/dist/room-past.js';
+import { type Arrival, RoomStates } from '../../client-sdk/dist/room-states.js';
+import { TestProducer } from '../support/test-producer.ts';
+
+const START_US = 1_000_000;
+const EVENT: GameEvent = { type: 'keystroke', data: { char: 'x', modifiers: [] } };
+
+// A fragment begins with what is placed before the end of the one before, and goes on at the very time of that.
+test.each([
+  ['at once', 0],
+  ['after the fragments that were named are gone', 1],
+  ['after they are gone three times', 3],
+])('[V1] [T3] what is placed before the start of a fragment, and at it, is shown %s', async (_, losses) => {
+  const arrivals = arrivalsAt([START_US - 5, START_US, START_US, START_US + 1]);
+  const cursor = new LiveCursor(sourceOf(arrivals, losses), startAfter(1));
+  expect(await stepsOf(cursor, 4)).toEqual([2, 3, 4, 5]);
+});
+
+test('[V1] [T3] nor is any of it left out when fragments go in the middle of it', async () => {
+  const arrivals = arrivalsAt([START_US - 5, START_US, START_US, START_US + 1]);
+  const source = sourceOf(arrivals, 0);
+  const cursor = new LiveCursor(source, startAfter(1));
+  const first = await stepsOf(cursor, 2);
+  // So much comes that what is at hand does not go back that far any more: it lists the fragments anew.
+  source.recent.startAt(6);
+  expect([...first, ...(await stepsOf(cursor, 2))]).toEqual([2, 3, 4, 5]);
+});
+
+function startAfter(seq: number) {
+  const producers = new Map([[0, { index: 0, player: 'ann', instance: 'of-ann' }]]);
+  return { states: new RoomStates(JSON_PROFILE, producers, crc32), queue: [], seq, last: after(START_US) };
+}
+
+/** Seqs from 2 on. */
+function arrivalsAt(times: readonly number[]): Arrival[] {
+  const producer = new TestProducer(JSON_PROFILE);
+  return times.map((time, index) => ({
+    seq: index + 2,
+    producer: 0,
+    time,
+    hlc: index,
+    stamp: time,
+    body: producer.encode(EVENT, { n: index }, time),
+    restarts: false,
+  }));
+}
+
+/** A past of one fragment, which is not there the first `losses` times. */
+function sourceOf(arrivals: readonly Arrival[], losses: number): LiveSource {
+  const [firstSeq, lastSeq] = [2, arrivals.length + 1];
+  const row = { name: 'f', firstSeq, lastSeq, firstTime: START_US - 5, lastTime: START_US + 1, startTime: START_US };
+  const fragment: Fragment = {
+    row,
+    keyframes: () => [],
+    length: arrivals.length,
+    placeAt: (index) => arrivals[index] as Arrival,
+    at: (index) => arrivals[index] as Arrival,
+  };
+  let lossesLeft = losses;
+  const load = () =>
+    lossesLeft-- > 0 ? Promise.reject(new GametapeError('NOT_FOUND', 'gone')) : Promise.resolve(fragment);
+  const recent = new RecentArrivals();
+  recent.startAt(lastSeq);
+  let loaded = false;
+  const past = {
+    rows: [row],
+    headSeq: lastSeq,
+    load: () => {
+      if (loaded) return fragment;
+      return load().then((found) => {
+        loaded = true;
+        return found;
+      });
+    },
+  };
+  return {
+    recent,
+    rest: undefined,
+    secondsAt: (time) => time / 1e6,
+    past: async () => past as unknown as RoomPast,
+    recorded: () => Promise.reject(new Error('the room is not over')),
+  };
+}
+
+async function stepsOf(cursor: LiveCursor, count: number): Promise<number[]> {
+  const seqs: number[] = [];
+  while (seqs.length < count && Number.isFinite(await cursor.nextTime())) seqs.push(cursor.step().seq);
+  return seqs;
+}
