@@ -46,7 +46,8 @@ test('[J4] [W6] a relay that dies before that block is there has stated nothing:
   files.onCall = (call, _, path) => {
     if (call === 'writev' && path.endsWith('.lmsp')) throw diskError('ENOSPC');
   };
-  hand.room.output.seal({ end, ...hand.room.leftOut() }).catch(() => undefined);
+  const sealing = hand.room.output.seal({ end, ...hand.room.leftOut() });
+  const isStopped = expect(sealing).rejects.toMatchObject({ code: 'JOURNAL_FAILED' });
   await waitFor('the seal to fail', () => hand.room.output.sealFault !== undefined);
   const { start, end: isOver } = await recoverHere(dataDir);
   expect(isOver).toBeUndefined();
@@ -55,5 +56,25 @@ test('[J4] [W6] a relay that dies before that block is there has stated nothing:
     expect.objectContaining({ leftOut: 8, context: expect.objectContaining({ pseq: 2 }) }),
   ]);
   hand.room.output.stop();
+  await isStopped;
+  await hand.journal.close();
+});
+
+test('[J4] [W6] who had said all before a relay dies that was about to finish need not come back to say it again', async () => {
+  const dataDir = await tempDir();
+  const hand = await HandRoom.open(dataDir);
+  const ann = hand.join('ann', 'x');
+  const bob = hand.join('bob', 'x');
+  hand.join('cat', 'x');
+  hand.room.relayEvents.leave(ann.seat, 'ended');
+  hand.room.relayEvents.leave(bob.seat, 'dropped');
+  hand.room.relayEvents.checkpoint('after it');
+  await hand.room.output.stable();
+  const { start } = await recoverHere(dataDir);
+  expect(start.producers.map(({ isPresent, expected }) => [isPresent, expected])).toEqual([
+    [false, 1],
+    [false, null],
+    [true, null],
+  ]);
   await hand.journal.close();
 });

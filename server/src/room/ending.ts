@@ -72,7 +72,8 @@ export class Ending {
     this.#timer = setTimeout(this.#resolve, timeoutMs);
     await this.#done;
     clearTimeout(this.#timer);
-    for (const seat of this.#room.seats.all) this.#membership.remove(seat, 'ended');
+    // Whoever recovers the room from here knows by the reason of whom everything is there: they need not be asked again.
+    for (const seat of this.#room.seats.all) this.#membership.remove(seat, seat.isDone ? 'ended' : 'dropped');
     const leftOut = this.#room.leftOut();
     this.#room.recordClockCounts();
     const end = {

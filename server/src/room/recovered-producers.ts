@@ -52,11 +52,12 @@ export class RecoveredProducer implements RestoredProducer {
     scratch.truncate(0);
   }
 
-  /** A player that left had said how much it recorded; whatever else happened to it, it has not. */
+  /** A player that left, or was there to the end, had said how much it recorded; one that was dropped or superseded has not. */
   observePresence({ type, data }: GameEvent): void {
-    if (type === EventType.PLAYER_JOIN) this.isPresent = true;
-    if (type === EventType.PLAYER_LEAVE) this.isPresent = false;
-    this.expected = type === EventType.PLAYER_LEAVE && data.reason === 'left' ? this.context.pseq : null;
+    if (type !== EventType.PLAYER_JOIN && type !== EventType.PLAYER_LEAVE) return;
+    this.isPresent = type === EventType.PLAYER_JOIN;
+    const hasSaid = !this.isPresent && (data.reason === 'left' || data.reason === 'ended');
+    this.expected = hasSaid ? this.context.pseq : null;
   }
 }
 
