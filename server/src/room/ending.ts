@@ -33,6 +33,8 @@ export class Ending {
 
   /** A player says how much it has recorded; what is missing is named to it (W6). */
   answer(seat: Seat, lastPseq: number): void {
+    // What is missing now stays so: to name it would only bring it again and again until the recording is finished.
+    if (this.#room.output.isOver) return;
     if (seat.context.pseq < lastPseq) {
       seat.receiver?.send({ kind: 'expect', pseq: seat.context.pseq + 1 });
       seat.receiver?.send({ kind: 'ending' });

@@ -244,8 +244,8 @@ export class Room {
     for (const { context, leftOut } of this.seats.all) state(context, leftOut);
     for (const [position, lastPseq] of this.#unknown.entries()) {
       const index = this.seats.all.length + position;
-      const context = new ProducerContext(this.profile, { index, player: `unknown-${index}`, instance: '' });
       if (index >= LIMITS.producers) break;
+      const context = new ProducerContext(this.profile, { index, player: `unknown-${index}`, instance: '' });
       producers.push(context);
       state(context, lastPseq);
     }
