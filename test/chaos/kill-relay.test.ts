@@ -2,7 +2,8 @@ import { appendFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { hasRedis, RedisServer } from '../support/redis-server.ts';
-import { type ChaosOutcome, runRounds } from './rounds.ts';
+import { waitFor } from '../support/wait-for.ts';
+import { type ChaosOptions, type ChaosOutcome, runRounds } from './rounds.ts';
 import { NOTHING_LOST } from './typing-rooms.ts';
 
 const ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 6);
@@ -19,8 +20,10 @@ test.skipIf(!hasRedis)(
   `[J4] [W2] [W3] the same for ${REDIS_ROUNDS} times with its journal in Redis`,
   async () => {
     const redis = await RedisServer.start({ appendfsync: 'always' });
-    expectNothingLost(await killRelay('redis, appendfsync always', REDIS_ROUNDS, ['--redis', redis.url]));
-    expect(redis.cli('SCARD', 'gt:rooms').trim()).toBe('0');
+    // A room that somebody asked for just before is given up with the next renewal of leases, which takes a relay that lives.
+    const atEnd = () => waitFor('Redis to have no room', () => redis.cli('SCARD', 'gt:rooms').trim() === '0', 20_000);
+    const options = { args: ['--redis', redis.url], atEnd };
+    expectNothingLost(await killRelay('redis, appendfsync always', REDIS_ROUNDS, options));
   },
   limitOf(REDIS_ROUNDS),
 );
@@ -36,9 +39,13 @@ test(
   limitOf(2),
 );
 
-async function killRelay(journal: string, rounds: number, args: readonly string[] = []): Promise<ChaosOutcome> {
+async function killRelay(
+  journal: string,
+  rounds: number,
+  options: Pick<ChaosOptions, 'args' | 'atEnd'> = {},
+): Promise<ChaosOutcome> {
   console.log(`${journal}: seed ${SEED} (npm run chaos -- --rounds ${rounds} --seed ${SEED} repeats it)`);
-  const outcome = await runRounds({ rounds, seed: SEED, args, say: (line) => console.log(line) });
+  const outcome = await runRounds({ rounds, seed: SEED, ...options, say: (line) => console.log(line) });
   const { figures } = outcome;
   const line =
     `${journal}: ${figures.rounds} rounds, ${figures.events} events, ${figures.kills} kills, ${figures.returns} returns, ` +

@@ -20,6 +20,8 @@ export interface ChaosOptions {
   readonly args?: readonly string[];
   readonly node?: ProcessOptions;
   readonly say?: (line: string) => void;
+  /** What is still to be true of the relay when all rooms have ended. */
+  readonly atEnd?: () => Promise<unknown>;
 }
 
 export interface ChaosOutcome {
@@ -31,7 +33,14 @@ export interface ChaosOutcome {
  * Kills the real relay at seeded random moments while the players of all rooms type, starts it again, lets everybody come back
  * by themselves, ends the rooms, and compares the recordings with what each player knows.
  */
-export async function runRounds({ rounds, seed, args, node, say = () => {} }: ChaosOptions): Promise<ChaosOutcome> {
+export async function runRounds({
+  rounds,
+  seed,
+  args,
+  node,
+  say = () => {},
+  atEnd,
+}: ChaosOptions): Promise<ChaosOutcome> {
   const startedAt = performance.now();
   const random = seededRandom(seed);
   const dataDir = await mkdtemp(join(tmpdir(), 'gametape-chaos-'));
@@ -56,6 +65,7 @@ export async function runRounds({ rounds, seed, args, node, say = () => {} }: Ch
       );
     }
     const { problems, counts } = await players.endAndCheck(relay, haunted);
+    await atEnd?.();
     const seconds = Math.round((performance.now() - startedAt) / 1_000);
     return { problems, figures: { rounds, kills: rounds, ...counts, seconds } };
   } catch (error) {
