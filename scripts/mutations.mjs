@@ -33,8 +33,8 @@ export const MUTATIONS = {
   // W2: it takes what comes too early.
   'no-expect': {
     file: 'server/dist/room/room.js',
-    find: "if (firstPseq > context.pseq + 1) {\n            seat.receiver?.send({ kind: 'expect', pseq: context.pseq + 1 });\n            return;\n        }\n        // T5",
-    replace: '// T5',
+    find: 'if (firstPseq > context.pseq + 1) {\n            seat.receiver?.expect(context.pseq + 1, firstPseq);\n            return;\n        }',
+    replace: '',
   },
   // W3: an ack before the write.
   'accept-first': {
@@ -74,9 +74,9 @@ export const MUTATIONS = {
   },
   // W4: events are shown before they are in the journal.
   'show-first': {
-    file: 'server/dist/room/room-output.js',
-    find: 'broadcast.showUpTo(upTo)',
-    replace: 'broadcast.showUpTo(this.#headSeq)',
+    file: 'server/dist/room/room.js',
+    find: 'broadcast.showUpTo(mark.seq);',
+    replace: 'broadcast.showUpTo(this.recording.headSeq);',
   },
   // J4: what comes after a hole in the journal is taken for whole.
   'ignore-holes': {
@@ -99,7 +99,7 @@ export const MUTATIONS = {
   // J4: a recording id is told before it is stable.
   'welcome-first': {
     file: 'server/dist/room/membership.js',
-    find: 'await room.founded();',
-    replace: 'await room.flushed();',
+    find: 'await room.output.founded();',
+    replace: 'await room.output.flushed();',
   },
 };

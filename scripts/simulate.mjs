@@ -83,6 +83,10 @@ async function hunt(name) {
   const isFound = ({ violations }) => violations.length > 0;
   const results = await runSeeds(name, isFound);
   const found = results.filter(isFound).sort((a, b) => a.seed - b.seed)[0];
+  if (!found && results.length < count) {
+    console.log(`${name}: ${count - results.length} of ${count} seeds gave no result`);
+    return false;
+  }
   console.log(found ? `${name}: seed ${found.seed}: ${found.violations[0]}` : `${name}: not found by ${count} seeds`);
   return found !== undefined;
 }

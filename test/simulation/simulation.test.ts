@@ -1,9 +1,16 @@
 import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 
 const SIMULATE = fileURLToPath(new URL('../../scripts/simulate.mjs', import.meta.url));
+const MUTATIONS = new URL('../../scripts/mutations.mjs', import.meta.url);
 const SEEDS = 200;
+
+interface Mutation {
+  readonly file: string;
+  readonly find: string;
+}
 
 describe('the simulation', () => {
   test(`[J4] [J5] [W2] [W3] [W4] [W6] ${SEEDS} seeds of crashes, networks and disks leave what the players did`, async () => {
@@ -21,6 +28,14 @@ describe('the simulation', () => {
     expect(again).toBe(first);
     expect(other).not.toBe(first);
   }, 300_000);
+
+  test('every fault that can be put in on purpose has its one place in what is built', async () => {
+    const { MUTATIONS: mutations } = (await import(MUTATIONS.href)) as { MUTATIONS: Record<string, Mutation> };
+    for (const [name, { file, find }] of Object.entries(mutations)) {
+      const built = await readFile(new URL(`../../${file}`, import.meta.url), 'utf8');
+      expect(built.split(find).length - 1, name).toBe(1);
+    }
+  });
 
   test('[W2] [W3] it finds a fault put into resending and deduplication on purpose', async () => {
     for (const name of ['release-too-much', 'resend-too-late', 'no-dedupe', 'no-sync']) {
