@@ -182,8 +182,8 @@ export class RoomPast {
     for (const row of answer.fragments as unknown as PastRow[]) {
       if (row.firstSeq > (this.#rows.at(-1)?.lastSeq ?? 0)) this.#rows.push(row);
     }
-    const tail = answer.tail as unknown as PastRow;
-    const isNews = tail.lastSeq > (this.#rows.at(-1)?.lastSeq ?? 0);
+    const tail = answer.tail as unknown as PastRow | undefined;
+    const isNews = tail !== undefined && tail.lastSeq > (this.#rows.at(-1)?.lastSeq ?? 0);
     // What a tail holds was placed at any time, as far as can be told without it.
     this.#tail = isNews
       ? { ...tail, firstTime: Number.NEGATIVE_INFINITY, lastTime: Number.POSITIVE_INFINITY }

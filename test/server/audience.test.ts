@@ -1,22 +1,12 @@
 import { NODE_COMPRESSION } from '@gametape/server';
-import {
-  BlockBuilder,
-  ChunkAssembler,
-  CloseCode,
-  crc32,
-  type DownMessage,
-  decodeDownMessage,
-  NO_BLOCK,
-  type Welcome,
-} from '@gametape/shared';
+import { BlockBuilder, CloseCode, NO_BLOCK } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { RoomView } from '../../client-sdk/dist/room-view.js';
 import { Hold } from '../../server/dist/audience/hold.js';
 import { JoinPoints } from '../../server/dist/audience/join-points.js';
 import { closedFragment, OpenBlocks, tailAt } from '../../server/dist/audience/open-blocks.js';
 import { Turnstile } from '../../server/dist/audience/turnstile.js';
-import { Receiver } from '../../server/dist/room/receiver.js';
 import { HandRoom } from '../support/hand-room.ts';
+import { HandSpectator } from '../support/hand-spectator.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { arrive, sealedBlocks, typedSession } from '../support/typed-session.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -65,42 +55,6 @@ describe('a spectator of a room whose time is moved by hand', () => {
     await waitFor('it to be dropped', () => one.closes.length > 0);
     expect(one.closes[0]).toBe(CloseCode.SLOW);
   });
-
-  test('[V2] what cannot wait in memory is hidden until it is due, and then everybody goes on from there', async () => {
-    const room = await opened({ spectatorDelayMs: 1_000 });
-    const { audience, output } = room.room;
-    const ann = room.join('ann', 'at the start');
-    await output.flushed();
-    room.clock.nowUs += 2 * SECOND_US;
-    const early = new HandSpectator();
-    await audience.join(early.receiver, undefined);
-    await waitFor('the start', () => early.view.states.get('ann')?.text === 'at the start');
-    // 36 MB: more than may wait.
-    for (let i = 0; i < 600; i++) {
-      ann.record('blob', { text: 'x'.repeat(60_000) }, { text: `hidden ${i}` });
-      if (i % 50 === 49) await output.flushed();
-    }
-    ann.record('last', {}, { text: 'hidden mark' });
-    await output.flushed();
-    const midway = new HandSpectator();
-    await audience.join(midway.receiver, undefined);
-    room.clock.nowUs += 0.9 * SECOND_US;
-    for (const one of [early, midway]) expect(one.view.states.get('ann')?.text).toBe('at the start');
-    const sync = JSON.parse((await room.room.sync.answer(0)).json) as { headSeq: number; tail: { lastSeq: number } };
-    expect([sync.headSeq, sync.tail.lastSeq]).toEqual([2, 2]);
-    expect(early.welcomes).toHaveLength(1);
-    room.clock.nowUs += SECOND_US;
-    for (const one of [early, midway]) {
-      await waitFor('what was hidden', () => one.view.states.get('ann')?.text === 'hidden mark', 10_000);
-      expect(one.welcomes.map(({ resumption }) => resumption)).toEqual(['new', 'reset']);
-    }
-    ann.record('later', {}, { text: 'later' });
-    await output.flushed();
-    room.clock.nowUs += 2 * SECOND_US;
-    for (const one of [early, midway]) {
-      await waitFor('what comes later', () => one.view.states.get('ann')?.text === 'later', 10_000);
-    }
-  });
 });
 
 describe('the blocks that spectators are not shown whole', () => {
@@ -115,13 +69,13 @@ describe('the blocks that spectators are not shown whole', () => {
     const closed = blocks.map(({ bytes }) => closedFragment(bytes, NODE_COMPRESSION, sealed));
     const open = new OpenBlocks(closed, rest, NO_BLOCK, { headSeq: 20, at: 5 });
     expect(open.firstAfter).toBe(0);
-    const taken = [...open.take(open.firstMark)];
+    const taken = open.take(open.newestMark);
     expect(taken.map(({ firstSeq, lastSeq, length }) => [firstSeq, lastSeq, length])).toEqual(
       blocks.map(({ bytes, lastSeq }) => [lastSeq - 7, lastSeq, bytes.length]),
     );
-    const { block, extent } = tailAt(open.firstMark);
-    expect([block.after, extent.entries]).toEqual([16, 4]);
-    expect([...open.take(open.firstMark)]).toEqual([]);
+    const { after, extent } = tailAt(open.newestMark);
+    expect([after, extent.entries]).toEqual([16, 4]);
+    expect(open.take(open.newestMark)).toEqual([]);
   });
 });
 
@@ -154,6 +108,7 @@ describe('joining in masses', () => {
     const none = { events: 0, players: [], producers: [], checkpoints: [], pauses: [], paused: undefined, playTime: 0 };
     const view = {
       standing: () => ({ seq, ...none }),
+      isHidden: false,
       show: () => {},
       hide: () => {},
       snapshot: () => {
@@ -215,51 +170,4 @@ async function opened(more: { spectatorDelayMs?: number } = {}): Promise<HandRoo
 
 function textOf({ room }: HandRoom): unknown {
   return room.seats.all[0]?.context.state.toJson().text;
-}
-
-/** A spectator without a socket, which reads as much as it is told to. */
-class HandSpectator {
-  bufferedBytes = 0;
-  readonly closes: number[] = [];
-  readonly welcomes: Welcome[] = [];
-  readonly view = new RoomView(crc32);
-  readonly receiver: Receiver;
-  readonly #chunks = new ChunkAssembler(32 * MIB);
-
-  constructor() {
-    const peer = {
-      address: 'nowhere',
-      getBuffered: () => this.bufferedBytes,
-      get bufferedBytes(): number {
-        return peer.getBuffered();
-      },
-      send: (bytes: Uint8Array) => this.#take(decodeDownMessage(bytes)),
-      close: (code: number) => this.closes.push(code),
-      terminate: () => {},
-    };
-    this.receiver = new Receiver(peer, -1, 'hand');
-  }
-
-  #take(message: DownMessage): void {
-    switch (message.kind) {
-      case 'chunk': {
-        const whole = this.#chunks.add(message);
-        if (whole) this.#take(decodeDownMessage(whole));
-        return;
-      }
-      case 'welcome':
-        this.welcomes.push(message);
-        this.view.welcome(message, 0);
-        return;
-      case 'snapshot':
-        this.view.snapshot(message.records);
-        return;
-      case 'producer':
-        this.view.producer(message);
-        return;
-      case 'events-down':
-        for (const event of message.events) this.view.apply(event);
-        this.view.advanceTo(message.upTo);
-    }
-  }
 }

@@ -111,6 +111,9 @@ describe('a room that is shown with a delay', () => {
     await ann.stable();
     await relay.restart();
     const restartedAt = performance.now();
+    const sync = await syncOf(relay, 'arena');
+    expect(sync).toMatchObject({ headSeq: 0, fragments: [], players: [], producers: [], checkpoints: [] });
+    expect(sync).not.toHaveProperty('tail');
     const late = await spectate({ url: relay.wsUrl, room: 'arena' });
     expect(late.states.size).toBe(0);
     ann.setState({ text: 'after it' });
@@ -119,6 +122,7 @@ describe('a room that is shown with a delay', () => {
     for (const live of [watcher, late]) {
       await waitFor('what was before', () => live.states.get('ann')?.text === 'just before the restart');
       expect(performance.now() - restartedAt).toBeGreaterThanOrEqual(DELAY_MS - 50);
+      await waitFor('who plays', () => live.players.get('ann')?.connected);
     }
     for (const live of [watcher, late]) {
       await waitFor('what came after', () => live.states.get('ann')?.text === 'after it');

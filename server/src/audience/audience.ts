@@ -51,6 +51,8 @@ export class Audience {
   readonly #dueLine: DueLine;
   readonly #joinPoints: JoinPoints;
   readonly #turnstile = new Turnstile();
+  /** Where those stand who came back before anything was shown: whether that is so can only be told then. */
+  readonly #unproven = new Map<Receiver, Position>();
   #shown: FlushMark | undefined;
   #heldMs = 0;
   #heldAt = Number.NEGATIVE_INFINITY;
@@ -71,7 +73,8 @@ export class Audience {
       count: () => this.count,
     });
     this.#joinPoints = new JoinPoints({ view, settled: () => this.#settled() });
-    this.#feed = new SpectatorFeed(this.isDelayed ? 0 : blocks.firstMark.seq, {
+    const start = blocks.newestMark;
+    this.#feed = new SpectatorFeed(this.isDelayed ? 0 : start.seq, {
       spectators: this.#spectators,
       clock,
       seats,
@@ -83,8 +86,8 @@ export class Audience {
     this.#dueLine = new DueLine({ clock, delayUs: this.delayUs, onDue: (mark) => this.#show(mark), guard });
     blocks.onClosed = () => this.#shown && fragments.showUpTo(this.#shown);
     // Of a room that is new there is nothing to wait for.
-    if (blocks.firstMark.seq === 0) this.#show(blocks.firstMark);
-    else this.#dueLine.add(blocks.firstMark);
+    if (start.seq === 0) this.#show(start);
+    else this.#dueLine.add(start);
   }
 
   get isDelayed(): boolean {
@@ -133,8 +136,10 @@ export class Audience {
     try {
       const point = await this.#joinPoints.next();
       await this.#turnstile.pass(() => {
-        if (resume && this.#options.recording.covers(resume)) this.#resume(receiver, point, resume);
-        else this.#begin(receiver, point, resume !== undefined);
+        if (!resume) this.#begin(receiver, point, false);
+        else if (this.isDelayed && !this.#shown) this.#resumeUnproven(receiver, point, resume);
+        else if (this.#hasShown(resume)) this.#resume(receiver, point, resume);
+        else this.#begin(receiver, point, true);
       });
     } catch (error) {
       this.leave(receiver);
@@ -143,17 +148,18 @@ export class Audience {
   }
 
   leave(receiver: Receiver): void {
+    this.#unproven.delete(receiver);
     if (this.#spectators.delete(receiver)) this.#count.changed();
   }
 
   /** The journal has everything up to that mark. */
   accepted(mark: FlushMark): void {
     this.#dueLine.add(mark);
-    const { view, recent, blocks } = this.#options;
+    const { view, recent } = this.#options;
     if (!this.isDelayed || recent.waitingBytes <= WAITING_BYTES) return;
+    // What is hidden already comes next: were it to wait for this too, a busy room would be hidden for ever.
+    this.#dueLine.keepLast({ andNext: view.isHidden });
     view.hide(mark.seq);
-    this.#dueLine.keepLast();
-    blocks.forgetParts(mark, this.#shown);
     recent.trim(mark.seq);
   }
 
@@ -207,10 +213,15 @@ export class Audience {
     this.#stopped();
   }
 
-  /** How the room stands at the point that is shown next to everybody, once the journal has it. @throws GametapeError `JOURNAL_FAILED` */
-  async standingNow(): Promise<{ standing: Standing; mark: FlushMark }> {
+  /**
+   * How the room stands at the point that is shown next to everybody, once the journal has it; without a mark where nothing is
+   * shown yet.
+   *
+   * @throws GametapeError `JOURNAL_FAILED`
+   */
+  async standingNow(): Promise<{ standing: Standing; mark: FlushMark | undefined }> {
     const standing = this.view.standing();
-    if (this.isDelayed) return { standing, mark: this.#shown ?? this.#options.blocks.firstMark };
+    if (this.isDelayed) return { standing, mark: this.#shown };
     const settled = this.#options.settled();
     const mark = this.#options.blocks.newestMark;
     await settled;
@@ -220,6 +231,12 @@ export class Audience {
   /** What is due is in the journal already. */
   #settled(): Promise<void> {
     return this.isDelayed ? Promise.resolve() : this.#options.settled();
+  }
+
+  /** With a delay, nobody learns by naming positions how far the room has really come (V2). */
+  #hasShown(position: Position): boolean {
+    if (this.isDelayed && position.seq > (this.#shown?.seq ?? 0)) return false;
+    return this.#options.recording.covers(position);
   }
 
   #show(mark: FlushMark): void {
@@ -232,6 +249,7 @@ export class Audience {
       if (entry.stamp !== null) this.#hold.add(shownAt - entry.time);
     }
     this.fragments.showUpTo(mark);
+    this.#prove();
     this.#feed.showUpTo(mark.seq);
     this.#tellHold();
     recent.trim(mark.seq);
@@ -248,6 +266,22 @@ export class Audience {
     receiver.sendBytes(this.#messages.welcome(point, isReset ? 'reset' : 'new'));
     receiver.sendSnapshotParts(point.snapshot);
     this.#ready(receiver, point.standing.seq);
+  }
+
+  /** The relay has come back, and nothing is due yet: no answer may depend on what there will be (V2). */
+  #resumeUnproven(receiver: Receiver, point: JoinPoint, resume: Position): void {
+    this.#unproven.set(receiver, resume);
+    this.#resume(receiver, point, resume);
+  }
+
+  #prove(): void {
+    if (this.#unproven.size === 0) return;
+    const point = { standing: this.view.standing(), snapshot: [] };
+    for (const [receiver, position] of this.#unproven) {
+      if (this.#hasShown(position)) this.#resume(receiver, point, position);
+      else void this.#reset(receiver);
+    }
+    this.#unproven.clear();
   }
 
   #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {

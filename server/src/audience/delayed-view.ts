@@ -29,23 +29,29 @@ export interface DelayedViewOptions {
   readonly compression: Compression;
 }
 
+/** How it looks as long as it is hidden. */
+interface Picture {
+  readonly standing: Standing;
+  readonly snapshot: Uint8Array;
+}
+
 /**
  * A room as it was some time ago: a second set of its producers' contexts, which takes each entry when it is due (V2). What has
  * to be taken before that, because it cannot wait in memory, is hidden: until it is due, the room looks as it did before.
  */
 export class DelayedView implements ShownRoom {
-  readonly #options: DelayedViewOptions;
+  readonly #options: Omit<DelayedViewOptions, 'start'>;
   readonly #profile: Profile;
   readonly #contexts = new Map<number, ProducerContext>();
   readonly #players = new Map<string, PlayerInfo>();
   readonly #playClock: PlayClock;
   #seq: number;
   #events: number;
-  /** What is shown in place of the room as long as it is hidden. */
-  #frozen: { readonly standing: Standing; readonly snapshot: Uint8Array } | undefined;
+  /** What is shown in place of the room as long as it is hidden; and what in place of that, before all of it is. */
+  #frozen: Picture | undefined;
+  #next: Picture | undefined;
 
-  constructor(options: DelayedViewOptions) {
-    const { start } = options;
+  constructor({ start, ...options }: DelayedViewOptions) {
     this.#options = options;
     this.#profile = start.profile;
     this.#playClock = new PlayClock(start.playClock.past, start.playClock.paused);
@@ -55,8 +61,19 @@ export class DelayedView implements ShownRoom {
     if (start.headSeq > 0) this.#frozen = { standing: NOTHING_YET, snapshot: new Uint8Array(0) };
   }
 
+  get isHidden(): boolean {
+    return this.#frozen !== undefined;
+  }
+
   standing(): Standing {
-    if (this.#frozen) return this.#frozen.standing;
+    return this.#frozen?.standing ?? this.#standing();
+  }
+
+  snapshot(): Uint8Array {
+    return this.#frozen?.snapshot ?? this.#snapshot();
+  }
+
+  #standing(): Standing {
     const { paused } = this.#playClock;
     const { seats, checkpoints, clock, delayUs } = this.#options;
     const producers = seats.all.filter(({ context: { index } }) => this.#contexts.has(index));
@@ -72,8 +89,7 @@ export class DelayedView implements ShownRoom {
     };
   }
 
-  snapshot(): Uint8Array {
-    if (this.#frozen) return this.#frozen.snapshot;
+  #snapshot(): Uint8Array {
     // The latest of each player, as indexes go.
     const latest = new Map([...this.#contexts.values()].map((context) => [context.player, context]));
     return snapshotOf(latest.values());
@@ -82,11 +98,19 @@ export class DelayedView implements ShownRoom {
   show(upTo: number): void {
     this.#takeUpTo(upTo);
     if (this.#seq === upTo) this.#frozen = undefined;
+    else if (this.#next?.standing.seq === upTo) this.#frozen = this.#next;
+    else return;
+    this.#next = undefined;
   }
 
   hide(upTo: number): void {
-    this.#frozen ??= { standing: this.standing(), snapshot: this.snapshot() };
+    if (!this.#frozen) this.#frozen = this.#picture();
+    else this.#next ??= this.#picture();
     this.#takeUpTo(upTo);
+  }
+
+  #picture(): Picture {
+    return { standing: this.#standing(), snapshot: this.#snapshot() };
   }
 
   #takeUpTo(seq: number): void {

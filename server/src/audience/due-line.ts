@@ -35,9 +35,10 @@ export class DueLine {
     this.#schedule();
   }
 
-  /** Forgets all but the last: nothing is due until that one is. */
-  keepLast(): void {
-    this.#waiting = this.#waiting.slice(-1);
+  /** Forgets all but the last, and perhaps the next: nothing between them is due by itself. */
+  keepLast({ andNext }: { andNext: boolean }): void {
+    const next = andNext ? this.#waiting.slice(0, 1) : [];
+    this.#waiting = [...next, ...this.#waiting.slice(next.length).slice(-1)];
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#schedule();

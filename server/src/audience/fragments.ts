@@ -1,19 +1,22 @@
 import {
   BLOCK_HEADER_BYTES,
-  type BlockExtent,
   type BlockHeader,
+  type ClosedBlock,
   type FragmentRow,
   GametapeError,
   isGametapeError,
 } from '@gametape/shared';
 import type { Journal, SealedBlock } from '../journal/journal.ts';
-import { type FlushMark, type OpenBlock, type OpenBlocks, tailAt } from './open-blocks.ts';
+import { Kept } from './kept.ts';
+import { type BlockPart, type FlushMark, type OpenBlocks, tailAt } from './open-blocks.ts';
 
-/** A tail may be asked for until so long after it was named; its bytes are kept of the last few. */
-const TAIL_MS = 10_000;
-const KEPT_TAILS = 4;
-/** Fragments that were read last: many ask for the same ones. */
-const KEPT_READS = 4;
+/** A tail may be asked for until so long after it was named, in milliseconds. */
+const NAMED_MS = 10_000;
+/** Each holds on to a block. `sync` names no more than four a second. */
+const MAX_NAMED = 16;
+/** Bytes of the tails and fragments that were read last: many ask for the same ones at one time. */
+const KEPT_READS = 8;
+const READ_MS = 2_000;
 
 type Known = Omit<FragmentRow, 'startTime'>;
 
@@ -34,15 +37,16 @@ export class Fragments {
   readonly #options: FragmentsOptions;
   /** Bytes of closed blocks that the journal may not have yet. */
   readonly #closed = new Map<string, { readonly bytes: Uint8Array | undefined }>();
-  readonly #tails = new Map<string, Uint8Array>();
-  readonly #named = new Map<string, { readonly block: OpenBlock; readonly extent: BlockExtent; readonly at: number }>();
-  readonly #reads = new Map<string, Promise<Uint8Array>>();
+  readonly #named = new Kept<BlockPart>(MAX_NAMED, NAMED_MS);
+  readonly #reads = new Kept<Promise<Uint8Array>>(KEPT_READS, READ_MS);
+  readonly #tails = new WeakMap<BlockPart, Omit<Tail, 'startTime'>>();
   readonly #places = new Map<string, SealedBlock>();
   #lastPlace: SealedBlock | undefined;
   #own: Known[] = [];
   #older: Promise<readonly Known[]> | undefined;
   #locating: Promise<void> = Promise.resolve();
-  #lastTail: { mark: FlushMark; block: object; known: Omit<Tail, 'startTime'> } | undefined;
+  /** Everything up to there is shown; undefined while nothing is. */
+  #shownSeq: number | undefined;
 
   constructor(options: FragmentsOptions) {
     this.#options = options;
@@ -50,6 +54,7 @@ export class Fragments {
 
   /** Everything up to that mark is shown. */
   showUpTo(mark: FlushMark): void {
+    this.#shownSeq = mark.seq;
     for (const closed of this.#options.blocks.take(mark)) {
       if (closed.events === 0) continue;
       const { firstSeq, lastSeq, firstTime, lastTime, length, link } = closed;
@@ -60,33 +65,49 @@ export class Fragments {
     for (const [name, { bytes }] of this.#closed) if (!bytes) this.#closed.delete(name);
   }
 
-  /** The fragments with entries after `after`, none of them after the mark; and the tail up to the mark. */
-  async list(mark: FlushMark, after: number): Promise<{ fragments: readonly FragmentRow[]; tail: Tail }> {
-    const all = [...(await this.#olderOnes()), ...this.#own].filter(({ lastSeq }) => lastSeq <= mark.seq);
+  /**
+   * The fragments with entries after `after`, none of them after the mark; and the tail up to the mark. Where nothing is shown
+   * yet there is neither.
+   */
+  async list(mark: FlushMark | undefined, after: number): Promise<{ fragments: readonly FragmentRow[]; tail?: Tail }> {
+    if (!mark) return { fragments: [] };
+    // Blocks are closed meanwhile: the tail has to go on from those that are listed.
+    const tail = this.#tail(mark);
+    const older = await this.#olderOnes();
     const fragments: FragmentRow[] = [];
     let startTime = 0;
-    for (const known of all) {
+    for (const known of [...older, ...this.#own]) {
+      if (known.lastSeq >= tail.firstSeq) break;
       if (known.lastSeq > after) fragments.push({ ...known, startTime });
       startTime = Math.max(startTime, known.lastTime);
     }
-    return { fragments, tail: { ...this.#tail(mark), startTime } };
+    return { fragments, tail: { ...tail, startTime } };
   }
 
-  /** The bytes of a fragment or a tail. @throws GametapeError `NOT_FOUND`, `DAMAGED` */
+  /** The bytes of a fragment or a tail, if that is shown. @throws GametapeError `NOT_FOUND`, `DAMAGED` */
   async read(name: string): Promise<Uint8Array> {
-    const tail = this.#tails.get(name) ?? this.#tailAgain(name);
-    const here = tail ?? this.#closed.get(name)?.bytes ?? this.#reads.get(name);
-    if (here) return await here;
-    const known = [...(await this.#olderOnes()), ...this.#own];
-    if (!known.some((fragment) => fragment.name === name)) throw this.#unknown(name);
-    const reading = this.#reads.get(name) ?? this.#readSealed(name);
-    this.#keep(this.#reads, name, reading, KEPT_READS);
+    const closed = this.#closed.get(name)?.bytes;
+    if (closed) return closed;
+    const known = this.#reads.get(name);
+    if (known) return await known;
+    const reading = this.#read(name);
+    this.#reads.set(name, reading);
     try {
       return await reading;
     } catch (error) {
       this.#reads.delete(name);
       throw error;
     }
+  }
+
+  async #read(name: string): Promise<Uint8Array> {
+    const tail = this.#named.get(name);
+    if (tail) return bytesOf(tail).bytes;
+    // An earlier process had sealed them: of a room with a delay they were not all due (V2).
+    if (this.#shownSeq === undefined) throw this.#unknown(name);
+    const known = [...(await this.#olderOnes()), ...this.#own];
+    if (!known.some((fragment) => fragment.name === name)) throw this.#unknown(name);
+    return await this.#readSealed(name);
   }
 
   /** Those that an earlier process of the relay has sealed: looked for when somebody asks first. */
@@ -104,29 +125,11 @@ export class Fragments {
   }
 
   #tail(mark: FlushMark): Omit<Tail, 'startTime'> {
-    const { block, extent } = tailAt(mark);
-    if (this.#lastTail?.mark === mark && this.#lastTail.block === block) return this.#lastTail.known;
-    if (!block.builder) throw new GametapeError('NOT_FOUND', 'the tail is not kept any more');
-    const { bytes, link, events, ...range } = block.builder.closeUpTo(extent, block.previous, { compress: false });
-    const firstSeq = events > 0 ? range.firstSeq : block.after + 1;
-    const lastSeq = events > 0 ? range.lastSeq : block.after;
-    const known = { name: nameOf(firstSeq, lastSeq, link.headerCrc), firstSeq, lastSeq };
-    this.#lastTail = { mark, block, known };
-    this.#keep(this.#tails, known.name, bytes, KEPT_TAILS);
-    const at = performance.now();
-    for (const [name, named] of this.#named) if (at - named.at > TAIL_MS) this.#named.delete(name);
-    this.#named.delete(known.name);
-    this.#named.set(known.name, { block, extent, at });
+    const part = tailAt(mark);
+    const known = this.#tails.get(part) ?? describe(part);
+    this.#tails.set(part, known);
+    this.#named.set(known.name, part);
     return known;
-  }
-
-  /** The bytes of a tail that was named before, made again. */
-  #tailAgain(name: string): Uint8Array | undefined {
-    const { block, extent } = this.#named.get(name) ?? {};
-    if (!block?.builder || !extent) return undefined;
-    const { bytes } = block.builder.closeUpTo(extent, block.previous, { compress: false });
-    this.#keep(this.#tails, name, bytes, KEPT_TAILS);
-    return bytes;
   }
 
   async #readSealed(name: string): Promise<Uint8Array> {
@@ -162,12 +165,6 @@ export class Fragments {
     return this.#locating;
   }
 
-  #keep<Value>(kept: Map<string, Value>, name: string, value: Value, count: number): void {
-    kept.delete(name);
-    kept.set(name, value);
-    if (kept.size > count) kept.delete(kept.keys().next().value as string);
-  }
-
   #unknown(name: string): GametapeError {
     const { recordingId } = this.#options;
     return new GametapeError('NOT_FOUND', `recording ${recordingId}: there is no fragment ${name.slice(0, 80)}`);
@@ -177,6 +174,17 @@ export class Fragments {
 function knownOf({ firstSeq, lastSeq, firstTime, lastTime, storedLength, headerCrc }: BlockHeader): Known {
   const bytes = BLOCK_HEADER_BYTES + storedLength;
   return { name: nameOf(firstSeq, lastSeq, headerCrc), firstSeq, lastSeq, firstTime, lastTime, bytes };
+}
+
+function describe(part: BlockPart): Omit<Tail, 'startTime'> {
+  const { link, events, ...range } = bytesOf(part);
+  const firstSeq = events > 0 ? range.firstSeq : part.after + 1;
+  const lastSeq = events > 0 ? range.lastSeq : part.after;
+  return { name: nameOf(firstSeq, lastSeq, link.headerCrc), firstSeq, lastSeq };
+}
+
+function bytesOf({ builder, extent, previous }: BlockPart): ClosedBlock {
+  return builder.closeUpTo(extent, previous, { compress: false });
 }
 
 /** Two blocks of one name are the same bytes: the header's checksum covers that of the payload. */

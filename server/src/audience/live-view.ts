@@ -6,6 +6,7 @@ import type { ShownRoom, Standing } from './shown-room.ts';
 
 /** A room that is shown without a delay: as it is. What the journal does not have yet has to be waited for. */
 export class LiveView implements ShownRoom {
+  readonly isHidden = false;
   readonly #seats: Seats;
   readonly #recording: RoomRecording;
   readonly #clock: RoomClock;

@@ -14,7 +14,6 @@ export interface SyncAnswer {
 }
 
 interface Point {
-  readonly until: number;
   readonly answers: Map<number, Promise<SyncAnswer>>;
   readonly taken: ReturnType<Audience['standingNow']>;
 }
@@ -34,11 +33,7 @@ export class SyncAnswers {
 
   /** Leaves out the fragments up to seq `after`. @throws GametapeError `JOURNAL_FAILED` */
   async answer(after: number): Promise<SyncAnswer> {
-    const now = performance.now();
-    if (!this.#point || this.#point.until < now) {
-      const taken = this.#audience.standingNow();
-      this.#point = { until: now + SHARED_MS, answers: new Map(), taken };
-    }
+    this.#point ??= this.#take();
     const point = this.#point;
     const known = point.answers.get(after);
     if (known) return await known;
@@ -47,9 +42,20 @@ export class SyncAnswers {
     try {
       return await answer;
     } catch (error) {
-      if (this.#point === point) this.#point = undefined;
+      this.#forget(point);
       throw error;
     }
+  }
+
+  /** It is not kept for longer than it is good: it may be long, and holds on to a block. */
+  #take(): Point {
+    const point = { answers: new Map(), taken: this.#audience.standingNow() };
+    setTimeout(() => this.#forget(point), SHARED_MS).unref();
+    return point;
+  }
+
+  #forget(point: Point): void {
+    if (this.#point === point) this.#point = undefined;
   }
 
   async #make({ taken }: Point, after: number): Promise<SyncAnswer> {
@@ -61,7 +67,7 @@ export class SyncAnswers {
     const identity = { recordingId, room, profile, epoch: this.#epoch, createdAt };
     const clock = { roomTime, delayMs, holdMs, headSeq };
     const who = { pauses, ...(paused && { paused }), players, producers, checkpoints };
-    const json = JSON.stringify({ ...identity, ...clock, ...who, fragments, tail });
-    return { etag: `W/"${this.#epoch}-${mark.number}-${tail.name}-${after}"`, json };
+    const json = JSON.stringify({ ...identity, ...clock, ...who, fragments, ...(tail && { tail }) });
+    return { etag: `W/"${this.#epoch}-${mark?.number ?? 'none'}-${tail?.name ?? 'none'}-${after}"`, json };
   }
 }

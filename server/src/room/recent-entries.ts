@@ -18,7 +18,8 @@ export interface RecentEntry {
 
 /** The newest entries of a room, by consecutive seq. */
 export class RecentEntries {
-  #items: RecentEntry[] = [];
+  /** Forgotten up to `#start`: cut off when that pays. */
+  #items: (RecentEntry | undefined)[] = [];
   #start = 0;
   /** Of those that have been shown, and of those that have not. */
   #bytes = 0;
@@ -65,6 +66,7 @@ export class RecentEntries {
       const { entry, arrival } = this.#items[this.#start] as RecentEntry;
       if (this.#bytes <= MAX_BYTES && newest - arrival <= MAX_AGE_US) break;
       this.#bytes -= entry.body.length + OVERHEAD;
+      this.#items[this.#start] = undefined;
       this.#start++;
       this.#firstSeq++;
     }

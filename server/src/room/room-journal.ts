@@ -83,7 +83,8 @@ export interface UnsealedBlock {
 export class RoomJournal {
   /** The newest of its self-contained blocks, for those who watch. */
   readonly blocks: OpenBlocks;
-  readonly #options: RoomJournalOptions;
+  /** But for what came back with the room: that is sealed, and would stay in memory. */
+  readonly #options: Omit<RoomJournalOptions, 'sealing'>;
   readonly #entries: BlockBuilder;
   readonly #stopping = new AbortController();
   /** Resolves when what came back from an earlier life is stable: it may only have been in the page cache. */
@@ -98,10 +99,10 @@ export class RoomJournal {
   #sealFault: GametapeError | undefined;
   #sealChain: Promise<Sealed> = Promise.resolve({ stable: Promise.resolve() });
 
-  constructor(options: RoomJournalOptions) {
+  constructor({ sealing, ...options }: RoomJournalOptions) {
     this.#options = options;
     this.#lastSeq = options.headSeq;
-    const { meta, epoch, compression, lastSealed, sealing } = options;
+    const { meta, epoch, compression, lastSealed } = options;
     this.#entries = new BlockBuilder(meta.recordingId, epoch, compression);
     this.#sealing = sealing?.rest ?? new BlockBuilder(meta.recordingId, epoch, compression);
     this.#previousSealed = lastSealed ?? NO_BLOCK;
