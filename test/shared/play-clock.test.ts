@@ -2,6 +2,8 @@ import { EventType, type GameEvent, LIMITS, PlayClock } from '@gametape/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
+type TimedEvent = readonly [number, string, GameEvent];
+
 const END = 60;
 const anyEvent: fc.Arbitrary<GameEvent> = fc.oneof(
   fc.constantFrom(0, 0, 1, 2).map((speed) => ({ type: EventType.SPEED_CHANGE, data: { speed } })),
@@ -72,11 +74,57 @@ describe('play time', () => {
     speed(50, 'ada', 1);
     speed(20, 'bob', 0);
     speed(60, 'bob', 1);
-    expect(clock.pauses(100)).toEqual([
-      [10, 50],
-      [50, 60],
-    ]);
+    expect(clock.pauses(100)).toEqual([[10, 60]]);
     expect(clock.playTime(100)).toBe(50);
+  });
+
+  test('[T6] [S2] what comes later than a thousand other changes stops time no further back than they did', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, player: string, to: number) =>
+      clock.observe(time, player, { type: EventType.SPEED_CHANGE, data: { speed: to } });
+    for (let i = 0; i < 2_000; i++) {
+      speed(10 * i, 'ada', 0);
+      speed(10 * i + 4, 'ada', 1);
+    }
+    const before = clock.pauses(20_000);
+    expect(before).toHaveLength(2_000);
+    speed(16, 'bob', 0);
+    speed(18, 'bob', 1);
+    expect(clock.pauses(20_000)).toEqual(before);
+    speed(19_986, 'bob', 0);
+    speed(19_988, 'bob', 1);
+    expect(clock.pauses(20_000)).toEqual([...before.slice(0, -1), [19_986, 19_988], [19_990, 19_994]]);
+  });
+
+  test('[T6] [T7] is the same in whatever order events come, as long as those that each player made come in theirs', () => {
+    fc.assert(
+      fc.property(anyTimeline.map(atDifferentTimes), fc.infiniteStream(fc.nat({ max: 11 })), (events, choices) => {
+        const inOrder = new PlayClock();
+        for (const event of events) inOrder.observe(...event);
+        const clock = new PlayClock();
+        for (const event of arrivalOrder(events, choices[Symbol.iterator]())) clock.observe(...event);
+        for (let time = 0; time <= END; time++) expect(clock.playTime(time)).toBe(inOrder.playTime(time));
+        expect([clock.pauses(END), clock.paused]).toEqual([inOrder.pauses(END), inOrder.paused]);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('[T6] a pause that a player makes while it is away ends where the relay let it go, or where the player had', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, to: number) =>
+      clock.observe(time, 'ada', { type: EventType.SPEED_CHANGE, data: { speed: to } });
+    clock.observe(100, 'ada', { type: EventType.PLAYER_LEAVE, data: { reason: 'dropped' } });
+    speed(50, 0);
+    expect([clock.pauses(200), clock.paused]).toEqual([[[50, 100]], undefined]);
+    speed(60, 1);
+    expect(clock.pauses(200)).toEqual([[50, 60]]);
+    speed(70, 0);
+    speed(150, 1);
+    expect(clock.pauses(200)).toEqual([
+      [50, 60],
+      [70, 100],
+    ]);
   });
 
   test('[S2] goes on through pauses past as many as a recording may have', () => {
@@ -101,6 +149,32 @@ describe('play time', () => {
     expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
+
+function atDifferentTimes(events: readonly TimedEvent[]): TimedEvent[] {
+  return events.filter(([time], index) => time !== events[index - 1]?.[0]);
+}
+
+/** What the relay notes comes when it happens; what a player makes any time later, after what it made before. */
+function arrivalOrder(events: readonly TimedEvent[], choices: Iterator<number>): TimedEvent[] {
+  const onTheirWay = new Map<string, TimedEvent[]>();
+  const order: TimedEvent[] = [];
+  const arrive = (isLast: boolean) => {
+    for (;;) {
+      const queues = [...onTheirWay.values()].filter((queue) => queue.length > 0);
+      const choice = choices.next().value as number;
+      if (queues.length === 0 || (!isLast && choice % 2 === 0)) return;
+      order.push((queues[choice % queues.length] as TimedEvent[]).shift() as TimedEvent);
+    }
+  };
+  for (const event of events) {
+    const [, player, { type }] = event;
+    if (type === EventType.PLAYER_LEAVE) order.push(event);
+    else onTheirWay.set(player, [...(onTheirWay.get(player) ?? []), event]);
+    arrive(false);
+  }
+  arrive(true);
+  return order;
+}
 
 /** For each tick from one time to the next whether the room runs, told by the events one at a time. */
 function runningTicks(events: readonly (readonly [number, string, GameEvent])[]): boolean[] {

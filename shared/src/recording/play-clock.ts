@@ -7,9 +7,31 @@ export interface OpenPause {
   readonly players: readonly string[];
 }
 
+/** Changes that are remembered: what comes later than so many others is put no further back than behind those. */
+const MAX_CHANGES = 1_024;
+/** Holds the pauses of which only their ends are known: no player has this id. */
+const SOMEBODY = '';
+
+/** A player begins to hold a pause, or lets it go. */
+interface Change {
+  readonly time: number;
+  readonly player: string;
+  readonly pauses: boolean;
+}
+
+/** How it stood before the changes that are remembered. */
+interface Settled {
+  readonly pauses: number;
+  readonly paused: readonly string[];
+  readonly pausedAt: number | undefined;
+}
+
 /**
  * Turns room time into play time, which stands still while the room is paused (T7). The room is paused while any player
  * is: a set of reasons, so that one who resumes does not resume the others. Times are microseconds.
+ *
+ * What comes late takes its place among the changes that came before it (T6): live play time becomes what that of the finished
+ * recording will be.
  */
 export class PlayClock {
   /** In order, none touching the inside of another. */
@@ -18,11 +40,21 @@ export class PlayClock {
   readonly #pausedBefore: number[] = [0];
   readonly #paused = new Set<string>();
   #pausedAt: number | undefined;
+  /** The newest changes, in the order of their times. */
+  #changes: Change[] = [];
+  #settled: Settled = { pauses: 0, paused: [], pausedAt: undefined };
 
   constructor(pauses: readonly (readonly [from: number, to: number])[] = [], paused?: OpenPause) {
-    for (const [from, to] of pauses) this.#add(from, to);
-    for (const player of paused?.players ?? []) this.#paused.add(player);
-    this.#pausedAt = paused?.since;
+    const remembered = Math.max(0, pauses.length - MAX_CHANGES / 4);
+    for (const [from, to] of pauses.slice(0, remembered)) this.#add(from, to);
+    this.#settle();
+    for (const [from, to] of pauses.slice(remembered)) {
+      this.#take({ time: from, player: SOMEBODY, pauses: true });
+      this.#take({ time: to, player: SOMEBODY, pauses: false });
+    }
+    for (const player of paused?.players ?? []) {
+      this.#take({ time: (paused as OpenPause).since, player, pauses: true });
+    }
   }
 
   /** The pause that lasts, if there is one. */
@@ -50,20 +82,14 @@ export class PlayClock {
     this.#paused.clear();
     for (const player of paused?.players ?? []) this.#paused.add(player);
     this.#pausedAt = paused?.since;
+    this.#changes = [];
+    this.#settle();
   }
 
-  /** Takes note of an event, in timeline order, if it pauses or resumes. */
-  observe(time: number, player: string, event: GameEvent): void {
-    const isKept = this.#pauses.length < LIMITS.pauses;
-    const pauses = event.type === EventType.SPEED_CHANGE && event.data.speed === 0 && isKept;
-    const resumes = event.type === EventType.SPEED_CHANGE || event.type === EventType.PLAYER_LEAVE;
-    if (pauses) {
-      this.#paused.add(player);
-      this.#pausedAt ??= time;
-    } else if (resumes && this.#paused.delete(player) && this.#paused.size === 0 && this.#pausedAt !== undefined) {
-      this.#add(this.#pausedAt, time);
-      this.#pausedAt = undefined;
-    }
+  /** Takes note of an event if it pauses or resumes. */
+  observe(time: number, player: string, { type, data }: GameEvent): void {
+    if (type === EventType.SPEED_CHANGE) this.#take({ time, player, pauses: data.speed === 0 });
+    else if (type === EventType.PLAYER_LEAVE) this.#take({ time, player, pauses: false });
   }
 
   /** All pauses up to `end`, the one that lasts included. */
@@ -87,8 +113,46 @@ export class PlayClock {
     return playTime + this.#before(this.#countPauses((from, index) => from - this.#before(index) < playTime));
   }
 
+  #take(change: Change): void {
+    const after = this.#changes.findLastIndex(({ time }) => time <= change.time) + 1;
+    this.#changes.splice(after, 0, change);
+    if (after === this.#changes.length - 1) this.#apply(change);
+    else this.#applyAgain();
+    if (this.#changes.length <= MAX_CHANGES) return;
+    const newest = this.#changes.splice(MAX_CHANGES / 2);
+    this.#applyAgain();
+    this.#settle();
+    this.#changes = newest;
+    this.#applyAgain();
+  }
+
+  #applyAgain(): void {
+    const { pauses, paused, pausedAt } = this.#settled;
+    this.#pauses.length = pauses;
+    this.#pausedBefore.length = pauses + 1;
+    this.#paused.clear();
+    for (const player of paused) this.#paused.add(player);
+    this.#pausedAt = pausedAt;
+    for (const change of this.#changes) this.#apply(change);
+  }
+
+  #settle(): void {
+    this.#settled = { pauses: this.#pauses.length, paused: [...this.#paused], pausedAt: this.#pausedAt };
+  }
+
+  #apply({ time, player, pauses }: Change): void {
+    const isKept = player === SOMEBODY || this.#pauses.length < LIMITS.pauses;
+    if (pauses && isKept) {
+      this.#paused.add(player);
+      this.#pausedAt ??= time;
+    } else if (this.#paused.delete(player) && this.#paused.size === 0 && this.#pausedAt !== undefined) {
+      this.#add(this.#pausedAt, time);
+      this.#pausedAt = undefined;
+    }
+  }
+
   #add(from: number, to: number): void {
-    // Late events (T6) may lie in a pause that is over: time stands still only once.
+    // What comes too late to find its place may lie in a pause that is over: time stands still only once.
     const [, lastTo] = this.#pauses.at(-1) ?? [from, from];
     const start = Math.max(from, lastTo);
     if (!(to > start)) return;
