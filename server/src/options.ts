@@ -35,7 +35,7 @@ export interface RelayOptions {
   readonly idleFinishMs: number;
   /** How long players have to send what is left when a room ends, in milliseconds (W6). @default 5000 */
   readonly endTimeoutMs: number;
-  /** Most rooms at once (S2). @default 10000 */
+  /** Most rooms at once, with those that are over and still finished or shown (S2). @default 10000 */
   readonly maxRooms: number;
   /** Most players connected to a room (S2). @default 64 */
   readonly maxPlayers: number;

@@ -128,6 +128,19 @@ describe('the WebSocket handshake', () => {
     expect(await other.end()).toMatchObject({ code: CloseCode.ROOM_FULL });
   });
 
+  test('[S2] [V2] a room that is over takes a place as long as it is still shown', async () => {
+    const relay = await TestRelay.start({ maxRooms: 1, spectatorDelayMs: 1_000 });
+    const options = { url: relay.wsUrl, profile: 'json', state: {} } as const;
+    const first = await connect({ ...options, room: 'first', player: 'a' });
+    await first.end();
+    const second = connect({ ...options, room: 'second', player: 'a' });
+    await expect(second).rejects.toMatchObject({ code: 'ROOM_FULL', message: expect.stringMatching(/1 that are not/) });
+    const later = await waitFor('the place to be free', () => {
+      return connect({ ...options, room: 'second', player: 'a' }).catch(() => undefined);
+    });
+    await later.end();
+  });
+
   test('[L5] the first player decides what the room records', async () => {
     const relay = await TestRelay.start();
     await RawClient.join(relay.wsUrl, { player: 'a' });

@@ -1,7 +1,9 @@
 import { connect, type Session } from '@gametape/client-sdk';
 import { BytesSource, RecordingReader } from '@gametape/shared';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startRelay } from '../../server/dist/index.js';
+import { SILENT } from '../../server/dist/log.js';
+import { RoomOrigins } from '../../server/dist/room/room-origins.js';
 import { RelayProcess, TestRelay } from '../support/relay.ts';
 import { SlowNetwork } from '../support/slow-network.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -77,6 +79,34 @@ describe('a room that starts from a checkpoint of a recording', () => {
     expect(await ask(relay, { room: 'x' })).toEqual([400, refusal('BAD_MESSAGE')]);
     await join(relay, 'a', 'arena');
     expect(await ask(relay, { from: `${id}#here` })).toEqual([409, refusal('NAME_TAKEN')]);
+  });
+
+  test('[S2] a relay keeps 64 that nobody has opened, and takes another when one of them is opened', async () => {
+    const relay = await TestRelay.start();
+    const prepare = (n: number) => ask(relay, { room: `room-${n}`, spectatorDelayS: 5 });
+    for (let n = 0; n < 64; n++) expect((await prepare(n))[0]).toBe(201);
+    const full = [503, { error: expect.objectContaining({ code: 'ROOM_FULL', hint: expect.stringMatching(/a day/) }) }];
+    expect(await prepare(64)).toEqual(full);
+    // One that is kept may be changed.
+    expect((await prepare(3))[0]).toBe(201);
+    await join(relay, 'a', 'room-3');
+    expect((await prepare(64))[0]).toBe(201);
+    expect(await prepare(65)).toEqual(full);
+  });
+
+  test('[S2] what nobody has opened for a day is forgotten', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const origins = new RoomOrigins(async () => Promise.reject(new Error('not asked for')), SILENT);
+    const prepare = (room: string) => origins.add({ room, spectatorDelayMs: 5_000 }, () => false);
+    for (let n = 0; n < 64; n++) await prepare(`room-${n}`);
+    vi.advanceTimersByTime(23 * 3_600_000);
+    await prepare('room-1');
+    await expect(prepare('other')).rejects.toMatchObject({ code: 'ROOM_FULL' });
+    vi.advanceTimersByTime(2 * 3_600_000);
+    expect([origins.delayOf('room-1'), origins.delayOf('room-2')]).toEqual([5_000, undefined]);
+    await prepare('other');
+    expect(origins.delayOf('other')).toBe(5_000);
   });
 });
 

@@ -13,6 +13,7 @@ import { roomCommands, roomStarts } from './room-commands.ts';
 /** Listing reads one index a recording: more than this are asked for by id. */
 const MAX_LISTED = 500;
 
+/** What is not listed is a fault of the relay, or of what it has stored. */
 const STATUS: Partial<Record<ErrorCode, 400 | 403 | 404 | 409 | 410 | 413 | 503>> = {
   BAD_ID: 400,
   BAD_MESSAGE: 400,
@@ -22,6 +23,9 @@ const STATUS: Partial<Record<ErrorCode, 400 | 403 | 404 | 409 | 410 | 413 | 503>
   NAME_TAKEN: 409,
   ROOM_ENDED: 410,
   LIMIT_EXCEEDED: 413,
+  ROOM_FULL: 503,
+  ROOM_ELSEWHERE: 503,
+  ROOM_QUARANTINED: 503,
   JOURNAL_FAILED: 503,
 };
 

@@ -34,6 +34,11 @@ export class FinishingRooms {
     return this.#troubles.values();
   }
 
+  /** Those that were live in this process. */
+  get all(): Iterable<LiveRoom> {
+    return this.#live.values();
+  }
+
   find(recordingId: string): LiveRoom | undefined {
     return this.#live.get(recordingId);
   }

@@ -161,9 +161,13 @@ export class RoomDirectory {
     if (suspended) throw new GametapeError('JOURNAL_FAILED', suspended.error.message, { cause: suspended.error });
   }
 
+  /** Those that are over count as long as they are finished, or shown with a delay: they are in memory. */
   #checkRoomLeft(): void {
-    if (this.#rooms.size < this.#deps.options.maxRooms) return;
-    throw new GametapeError('ROOM_FULL', `this relay takes no more rooms, it has ${this.#rooms.size}`);
+    const { maxRooms } = this.#deps.options;
+    const over = new Set([...this.#lingering.all, ...this.#finishing.all]).size;
+    if (this.#rooms.size + over < maxRooms) return;
+    const what = `${this.#rooms.size} that are live, ${over} that are not finished or not shown to their end`;
+    throw new GametapeError('ROOM_FULL', `this relay takes no more than ${maxRooms} rooms: it has ${what}`);
   }
 
   /** Another relay has the room: what is here of it stops without another word to the journal. */

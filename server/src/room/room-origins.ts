@@ -2,8 +2,9 @@ import { GametapeError, isId, type RecordingMeta } from '@gametape/shared';
 import type { Logger } from '../log.ts';
 import type { RoomOrigin } from '../recording/checkpoint-origin.ts';
 
-/** Each holds the states of a checkpoint until somebody plays there. */
+/** Each may hold the states of a checkpoint, until somebody plays there or a day has passed. */
 const MAX_WAITING = 64;
+const WAITING_MS = 24 * 3_600_000;
 
 /** What a room may start from: `RECORDING#CHECKPOINT`. @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED` */
 export type FindOrigin = (from: string) => Promise<RoomOrigin>;
@@ -16,12 +17,17 @@ export interface Preparation {
   readonly spectatorDelayMs?: number | undefined;
 }
 
+interface Prepared {
+  readonly origin: RoomOrigin | undefined;
+  readonly delayMs: number | undefined;
+  readonly until: number;
+}
+
 /** What rooms that nobody has opened yet will start from, by name: a checkpoint of a finished recording (T8), a delay (V2). */
 export class RoomOrigins {
   readonly #find: FindOrigin;
   readonly #log: Logger;
-  readonly #waiting = new Map<string, RoomOrigin | undefined>();
-  readonly #delays = new Map<string, number>();
+  readonly #waiting = new Map<string, Prepared>();
 
   constructor(find: FindOrigin, log: Logger) {
     this.#find = find;
@@ -29,12 +35,12 @@ export class RoomOrigins {
   }
 
   get(room: string): RoomOrigin | undefined {
-    return this.#waiting.get(room);
+    return this.#preparedFor(room)?.origin;
   }
 
   /** In milliseconds; undefined where the relay's own holds. */
   delayOf(room: string): number | undefined {
-    return this.#delays.get(room);
+    return this.#preparedFor(room)?.delayMs;
   }
 
   /**
@@ -50,20 +56,29 @@ export class RoomOrigins {
     const shown = JSON.stringify(name.slice(0, 80));
     if (!isId(name)) throw new GametapeError('BAD_ID', `room ${shown}: a name is 1 to 64 letters, digits, "_" or "-"`);
     if (isLive(name)) throw new GametapeError('NAME_TAKEN', `room ${name}: somebody plays there already`);
-    if (this.#waiting.size >= MAX_WAITING && !this.#waiting.has(name)) {
-      throw new GametapeError(
-        'ROOM_FULL',
-        `this relay keeps ${MAX_WAITING} rooms that nobody has opened yet, and no more`,
-      );
-    }
-    this.#waiting.set(name, origin ?? this.#waiting.get(name));
-    if (spectatorDelayMs !== undefined) this.#delays.set(name, spectatorDelayMs);
+    const known = this.#preparedFor(name);
+    if (!known) this.#checkLeft(isLive);
+    const delayMs = spectatorDelayMs ?? known?.delayMs;
+    this.#waiting.set(name, { origin: origin ?? known?.origin, delayMs, until: performance.now() + WAITING_MS });
     return name;
   }
 
   delete(room: string): void {
     this.#waiting.delete(room);
-    this.#delays.delete(room);
+  }
+
+  #preparedFor(room: string): Prepared | undefined {
+    const prepared = this.#waiting.get(room);
+    return prepared && prepared.until > performance.now() ? prepared : undefined;
+  }
+
+  /** Those that are live are not waited for any more: they are kept in case their first player is refused. */
+  #checkLeft(isLive: (name: string) => boolean): void {
+    for (const room of this.#waiting.keys()) if (!this.#preparedFor(room)) this.#waiting.delete(room);
+    const waiting = [...this.#waiting.keys()].filter((room) => !isLive(room));
+    if (waiting.length < MAX_WAITING) return;
+    const hint = 'Open one of them, or wait: they are forgotten after a day.';
+    throw new GametapeError('ROOM_FULL', `this relay keeps ${MAX_WAITING} rooms that nobody has opened yet`, { hint });
   }
 
   /** States that a room which comes back started from, by player: it still has players to come. */
