@@ -39,11 +39,17 @@ async function join() {
   }
 }
 
+let n = 0;
 const session = await join();
 session.on('error', (error) => say({ error: error.code, message: error.message }));
+let connection = 'live';
+session.on('status', (status) => {
+  if (status.connection === connection) return;
+  connection = status.connection;
+  if (connection === 'reconnecting') say({ away: n });
+});
 say({ joined: session.recordingId, spool: session.status.spool });
 
-let n = 0;
 let isPlaying = !silent;
 /** A burst in one turn of the event loop, written down once it is in the spool. */
 function play() {

@@ -20,6 +20,8 @@ export interface Said {
   readonly error?: string;
   readonly message?: string;
   readonly paused?: number;
+  /** Its connection is lost after that many events. */
+  readonly away?: number;
   readonly done?: string;
   readonly n?: number;
 }
