@@ -93,11 +93,6 @@ export class LiveEdge implements ReelStates {
     return this.#recent.upTo;
   }
 
-  /** Nothing that the relay has spoken of is still to come. */
-  get isComplete(): boolean {
-    return this.seq >= this.#missedUpTo;
-  }
-
   get recent(): RecentArrivals {
     return this.#recent;
   }

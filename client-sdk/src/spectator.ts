@@ -239,8 +239,8 @@ class Spectator extends DelegatedPlayhead implements Live {
         return;
       case 'ended':
         this.#summary = message.summary;
-        // Who comes back to a room that is over hears of that alone.
-        this.#reel?.end(message.summary.durationS, this.#connection.status === 'live' && this.#edge.isComplete);
+        // Who comes back to a room that is over hears of that alone, and not of what else there was.
+        this.#reel?.end(message.summary.durationS, message.seq !== undefined && this.#edge.seq >= message.seq);
         this.#emitter.emit('end', message.summary);
         this.#connection.close();
     }

@@ -1,4 +1,4 @@
-import { encodeMessage, type Position, type SessionSummary, type SpectatorCount } from '@gametape/shared';
+import { type Ended, encodeMessage, type Position, type SpectatorCount } from '@gametape/shared';
 import type { Receiver } from '../room/receiver.ts';
 import type { RecentEntries } from '../room/recent-entries.ts';
 import type { RoomRecording } from '../room/room-recording.ts';
@@ -172,12 +172,8 @@ export class Audience {
     this.#count.tell(receiver);
   }
 
-  /**
-   * The room is over. Everybody is shown the rest and told so, when it is due.
-   *
-   * @param summary undefined where no recording could be made
-   */
-  async end(summary: SessionSummary | undefined, code: number, reason: string): Promise<void> {
+  /** The room is over. Everybody is shown the rest and told so, when it is due. */
+  async end(ended: Ended, code: number, reason: string): Promise<void> {
     if (this.isDelayed) {
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
@@ -188,8 +184,8 @@ export class Audience {
       this.#dueLine.release();
     }
     this.#feed.showNow();
-    const bytes = summary && encodeMessage({ kind: 'ended', summary });
-    for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
+    const bytes = encodeMessage(ended);
+    for (const receiver of this.#spectators) receiver.sendBytes(bytes);
     this.closeAll(code, reason);
   }
 

@@ -1,6 +1,7 @@
 import {
   type CheckpointPlace,
   CloseCode,
+  type Ended,
   type EndRecord,
   GametapeError,
   type Hello,
@@ -207,10 +208,11 @@ export class LiveRoom {
       const end = await ending.complete(this.#options.endTimeoutMs);
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
+      const ended: Ended = { kind: 'ended', summary, seq: this.room.recording.headSeq };
       const reason = `ROOM_ENDED: ${summary.recordingId}`;
-      for (const receiver of this.#players()) receiver.send({ kind: 'ended', summary });
+      for (const receiver of this.#players()) receiver.send(ended);
       for (const { peer } of this.#players()) peer.close(CloseCode.ROOM_ENDED, reason);
-      await this.#showEnd(summary, reason);
+      await this.#showEnd(ended, reason);
       return summary;
     } catch (error) {
       if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
@@ -223,10 +225,10 @@ export class LiveRoom {
   }
 
   /** Those who watch are shown the end when it is due: nobody else waits for that (V2). */
-  async #showEnd(summary: SessionSummary, reason: string): Promise<void> {
+  async #showEnd(message: Ended, reason: string): Promise<void> {
     const { audience } = this.room;
     this.#isLingering = audience.isDelayed;
-    const ended = audience.end(summary, CloseCode.ROOM_ENDED, reason);
+    const ended = audience.end(message, CloseCode.ROOM_ENDED, reason);
     const shown = ended.finally(() => {
       audience.stop();
       this.#handlers.shown();
