@@ -172,9 +172,14 @@ export class Audience {
     this.#count.tell(receiver);
   }
 
-  /** The room is over. Everybody is shown the rest and told so, when it is due. */
-  async end(ended: Ended, code: number, reason: string): Promise<void> {
+  /**
+   * The room is over. Everybody is shown the rest and told so, when it is due.
+   *
+   * @param ended undefined where no recording could be made
+   */
+  async end(ended: Ended | undefined, code: number, reason: string): Promise<void> {
     if (this.isDelayed) {
+      if (this.#isStopped) return;
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#endTimer = setTimeout(resolve, this.#options.delayMs);
@@ -184,8 +189,8 @@ export class Audience {
       this.#dueLine.release();
     }
     this.#feed.showNow();
-    const bytes = encodeMessage(ended);
-    for (const receiver of this.#spectators) receiver.sendBytes(bytes);
+    const bytes = ended && encodeMessage(ended);
+    for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
     this.closeAll(code, reason);
   }
 
