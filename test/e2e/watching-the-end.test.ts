@@ -30,6 +30,30 @@ describe('who watches when the room ends', () => {
       live.close();
     }
   }, 60_000);
+
+  test('[V1] [V3] going back in it works on, also when the relay has been started anew since', async () => {
+    const relay = await TestRelay.start();
+    const ann = await join(relay);
+    const watcher = await Watcher.start(relay.wsUrl, 'live', 1);
+    const { live } = watcher;
+    for (const name of ['one', 'two']) {
+      await talk(ann, 50);
+      await ann.checkpoint(name);
+    }
+    const { recordingId } = await ann.end();
+    await watcher.finish();
+    await relay.restart();
+    const truth = await Truth.of(`${relay.url}/v1/recordings/${recordingId}.lmsp`);
+    const checkpoints = await live.checkpoints();
+    expect(checkpoints.map(({ name }) => name)).toEqual(['one', 'two']);
+    for (const time of [checkpoints[1]?.time ?? 0, checkpoints[0]?.time ?? 0, 0, live.duration]) {
+      await live.seek(time);
+      watcher.look();
+    }
+    expect(watcher.looks.filter((look) => !truth.explains(look)).map((look) => truth.explanation(look))).toEqual([]);
+    expect([watcher.looks.length, watcher.errors]).toEqual([4, []]);
+    live.close();
+  }, 60_000);
 });
 
 async function join({ wsUrl }: TestRelay): Promise<Session> {
