@@ -5,11 +5,16 @@ import type { ReelCursor, ReelStep } from './reel.ts';
 import { RoomOver } from './room-over.ts';
 import type { Fragment, PastRow, RoomPast } from './room-past.ts';
 import type { Arrival, RoomStates } from './room-states.ts';
+import { doubling, type Persistence, tryAgain } from './try-again.ts';
 
 /** Past this, arrivals that wait are given up, and come out of fragments when it is their turn. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
 /** Fragments vanish when a relay starts anew, and tails by themselves: then there are others. */
-const TRIES = 5;
+export const OTHER_FRAGMENTS: Persistence = {
+  tries: 5,
+  pauseMs: doubling(100),
+  isWorthIt: (error) => isGametapeError(error, 'NOT_FOUND'),
+};
 
 /** What a cursor of a live room reads from. */
 export interface LiveSource {
@@ -144,7 +149,7 @@ export class LiveCursor implements ReelCursor {
       return loading.then(
         () => {},
         (error) => {
-          const isGone = isGametapeError(error, 'NOT_FOUND') && this.#losses++ < TRIES;
+          const isGone = OTHER_FRAGMENTS.isWorthIt(error) && this.#losses++ < OTHER_FRAGMENTS.tries;
           if (!isGone && !(error instanceof RoomOver)) throw error;
           return this.#renew(true);
         },
@@ -188,14 +193,11 @@ export class LiveCursor implements ReelCursor {
 
   /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
   async #list(isStale: boolean): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        this.#past = await this.#source.past(isStale || tries > 1);
-        break;
-      } catch (error) {
-        if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
-        if (tries === TRIES || !isGametapeError(error, 'NOT_FOUND')) throw error;
-      }
+    try {
+      this.#past = await tryAgain((tries) => this.#source.past(isStale || tries > 1), OTHER_FRAGMENTS);
+    } catch (error) {
+      if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
+      throw error;
     }
     const { recent } = this.#source;
     const listed = { last: this.#last, seq: this.#seq, upTo: recent.upTo };

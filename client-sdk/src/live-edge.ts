@@ -2,7 +2,6 @@ import {
   type Clocks,
   type Crc32,
   type EventDown,
-  EventType,
   GametapeError,
   isGametapeError,
   PlayClock,
@@ -19,9 +18,9 @@ import {
 } from '@gametape/shared';
 import type { PlayerView } from './api.ts';
 import { after, comparePlaces, type Place, RecentArrivals, TimelineQueue } from './arrivals.ts';
-import { ClockErrors } from './clock-errors.ts';
 import { toSeconds } from './producer.ts';
 import type { EdgeFollower, ReelStates, ReelStep } from './reel.ts';
+import { RoomPlayers } from './room-players.ts';
 import { type Arrival, type Producers, RoomStates } from './room-states.ts';
 
 /** Longest time between two looks at the clock, in milliseconds: time goes on in a quiet room too. */
@@ -51,8 +50,7 @@ export class LiveEdge implements ReelStates {
   readonly #followers = new Set<EdgeFollower>();
   readonly #producers: Producers = new Map();
   readonly #restarting = new Set<number>();
-  readonly #players = new Map<string, PlayerView>();
-  readonly #clockErrors = new ClockErrors();
+  readonly #players = new RoomPlayers();
   readonly #recent = new RecentArrivals();
   #profile: Profile | undefined;
   #states: RoomStates | undefined;
@@ -93,11 +91,6 @@ export class LiveEdge implements ReelStates {
     return this.#recent.upTo;
   }
 
-  /** Nothing that the relay has spoken of is still to come. */
-  get isComplete(): boolean {
-    return this.seq >= this.#missedUpTo;
-  }
-
   get recent(): RecentArrivals {
     return this.#recent;
   }
@@ -126,7 +119,7 @@ export class LiveEdge implements ReelStates {
   }
 
   get playerViews(): ReadonlyMap<string, PlayerView> {
-    return this.#players;
+    return this.#players.views;
   }
 
   get players(): Iterable<string> {
@@ -162,9 +155,7 @@ export class LiveEdge implements ReelStates {
     this.#epoch = resumption === 'resumed' ? epoch : 0;
     this.#holdUs = holdMs * 1_000;
     this.#offset = { us: roomTime - this.#now(), at: this.#now() };
-    this.#players.clear();
-    this.#clockErrors.clear();
-    for (const player of players) this.#players.set(player.id, player);
+    this.#players.welcome(players);
     if (resumption !== 'resumed') {
       this.#states = this.#newStates([]);
       this.#queue = new TimelineQueue();
@@ -198,11 +189,7 @@ export class LiveEdge implements ReelStates {
 
   /** How exact the times of producers are from now on (T2). */
   clocks(message: Clocks): void {
-    this.#clockErrors.take(message);
-    for (const [producer] of message.errors) {
-      const known = this.#players.get(this.#producers.get(producer)?.player ?? '');
-      if (known) this.#players.set(known.id, this.#clockErrors.withClock(known, producer));
-    }
+    this.#players.clocks(message, (producer) => this.#producers.get(producer)?.player);
   }
 
   /** A producer is new, or has lost events: then its vocabulary starts over (D3). */
@@ -299,21 +286,12 @@ export class LiveEdge implements ReelStates {
     const { player, body } = (this.#states as RoomStates).apply(arrival);
     if (body.event) {
       this.#clock.observe(time, player, body.event);
-      this.#followPlayer(player, body.event.type, body.event.data.name);
+      this.#players.follow(player, body.event, producer);
     }
     if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
     const step: ReelStep = { player, time: this.secondsAt(time), seq, late, event: body.event };
     this.#shownTime = Math.max(this.#shownTime, time);
     this.#tell((follower) => follower.step(step));
-  }
-
-  #followPlayer(player: string, type: string, name: unknown): void {
-    if (type === EventType.PLAYER_JOIN) {
-      const named = typeof name === 'string' ? { name } : undefined;
-      this.#players.set(player, { id: player, connected: true, ...named });
-    } else if (type === EventType.PLAYER_LEAVE) {
-      this.#players.set(player, { ...(this.#players.get(player) ?? { id: player }), connected: false });
-    }
   }
 
   #tell(call: (follower: EdgeFollower) => void): void {

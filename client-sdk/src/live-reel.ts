@@ -1,19 +1,21 @@
 import { type Compression, GametapeError, isGametapeError } from '@gametape/shared';
 import type { LiveCheckpoint } from './api.ts';
 import { after, type Place, type RecentArrivals } from './arrivals.ts';
-import { LiveCursor, type LiveSource } from './live-cursor.ts';
+import { LiveCursor, type LiveSource, OTHER_FRAGMENTS } from './live-cursor.ts';
 import type { LiveEdge } from './live-edge.ts';
 import type { Reel, ReelCursor, ReelEdge } from './reel.ts';
 import { RoomOver } from './room-over.ts';
 import type { RoomPast, RoomPastOptions } from './room-past.ts';
 import { RoomStates } from './room-states.ts';
 import type { RecordingTape } from './tape.ts';
+import { type Persistence, tryAgain } from './try-again.ts';
 
-/** How often a recording that is still being finished is asked for, and how often again. */
-const FINISHING_MS = 500;
-const FINISHING_TRIES = 60;
-/** A relay that starts anew, or a tail that is gone. */
-const TRIES = 5;
+/** A recording that is still being finished. */
+const FINISHING: Persistence = {
+  tries: 60,
+  pauseMs: () => 500,
+  isWorthIt: (error) => isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_RECORDING'),
+};
 
 export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression'> {
   readonly edge: LiveEdge;
@@ -30,6 +32,7 @@ export class LiveReel implements Reel, LiveSource {
   #opening: Promise<RoomPast> | undefined;
   #tape: RecordingTape | undefined;
   #finishing: Promise<RecordingTape> | undefined;
+  readonly #closing = new AbortController();
   #isOver = false;
   #rest: string | undefined;
 
@@ -77,7 +80,9 @@ export class LiveReel implements Reel, LiveSource {
     const { edge, recordingId } = this.#options;
     this.#finished(recordingId).then(
       ({ duration }) => this.end(duration, false),
-      () => this.end(edge.duration, true),
+      () => {
+        if (!this.#closing.signal.aborted) this.end(edge.duration, true);
+      },
     );
   }
 
@@ -86,26 +91,23 @@ export class LiveReel implements Reel, LiveSource {
   }
 
   async cursorAt(time: number): Promise<ReelCursor> {
-    for (let tries = 1; ; tries++) {
-      if (this.#tape) return await this.#tape.cursorAt(time);
-      try {
-        const cursor = await this.#cursorIn(await this.past(tries > 1), time);
-        while ((await cursor.nextTime()) <= Math.min(time, Number.MAX_VALUE)) cursor.step();
-        return cursor;
-      } catch (error) {
-        if (error instanceof RoomOver) this.#tape = await this.#finished(error.recordingId);
-        else if (tries === TRIES || !isGametapeError(error, 'NOT_FOUND')) throw error;
-      }
+    if (this.#tape) return await this.#tape.cursorAt(time);
+    try {
+      return await this.#tryAgain(OTHER_FRAGMENTS, (tries) => this.#liveCursorAt(time, tries > 1));
+    } catch (error) {
+      if (!(error instanceof RoomOver)) throw error;
+      return await (await this.#finished(error.recordingId)).cursorAt(time);
     }
   }
 
   async past(isStale: boolean): Promise<RoomPast> {
-    const { edge } = this.#options;
+    const { edge, recordingId } = this.#options;
+    if (this.#isOver) throw new RoomOver(recordingId);
     this.#opening ??= this.#openPast();
     const past = await this.#opening;
     const { from } = this.recent;
     if (isStale) past.forgetNames();
-    if (isStale || past.rows.length === 0 || past.headSeq < from) await past.refresh(from);
+    if (isStale || past.rows.length === 0 || past.headSeq < from) await this.#refresh(past, from);
     for (const producer of past.producers.values()) {
       if (!edge.producers.has(producer.index)) edge.producers.set(producer.index, producer);
     }
@@ -119,7 +121,7 @@ export class LiveReel implements Reel, LiveSource {
 
   async checkpoints(): Promise<readonly LiveCheckpoint[]> {
     try {
-      const { checkpoints } = this.#tape ?? (await this.past(true));
+      const { checkpoints } = this.#tape ?? (await this.#tryAgain(OTHER_FRAGMENTS, () => this.past(true)));
       return checkpoints.map(({ name, time }) => ({ name, time: this.#tape ? time : this.secondsAt(time) }));
     } catch (error) {
       if (!(error instanceof RoomOver)) throw error;
@@ -128,7 +130,9 @@ export class LiveReel implements Reel, LiveSource {
     }
   }
 
+  /** Nothing is looked for any more. */
   async close(): Promise<void> {
+    this.#closing.abort(new GametapeError('SESSION_CLOSED', `no longer watching ${this.#options.room}`));
     await this.#tape?.close();
   }
 
@@ -137,6 +141,34 @@ export class LiveReel implements Reel, LiveSource {
     const { RoomPast } = await import('./room-past.ts');
     const { compression, ...options } = this.#options;
     return new RoomPast({ ...options, compression: await compression() });
+  }
+
+  async #refresh(past: RoomPast, from: number): Promise<void> {
+    try {
+      await past.refresh(from);
+    } catch (error) {
+      if (!isGametapeError(error, 'NOT_FOUND')) throw error;
+      // A relay that was started anew knows nothing of a room that is over, except for what it has left.
+      const { recordingId } = this.#options;
+      if (await this.#isRecorded(recordingId)) throw new RoomOver(recordingId);
+      throw error;
+    }
+  }
+
+  async #isRecorded(recordingId: string): Promise<boolean> {
+    try {
+      await this.#openRecording(recordingId);
+      return true;
+    } catch (error) {
+      if (FINISHING.isWorthIt(error)) return false;
+      throw error;
+    }
+  }
+
+  async #liveCursorAt(time: number, isStale: boolean): Promise<LiveCursor> {
+    const cursor = await this.#cursorIn(await this.past(isStale), time);
+    while ((await cursor.nextTime()) <= Math.min(time, Number.MAX_VALUE)) cursor.step();
+    return cursor;
   }
 
   /** At the start of the last fragment that begins no later. */
@@ -153,7 +185,7 @@ export class LiveReel implements Reel, LiveSource {
 
   /** The recording that the room has left, as soon as it is finished. */
   #finished(recordingId: string): Promise<RecordingTape> {
-    this.#finishing ??= this.#openRecording(recordingId).catch((error) => {
+    this.#finishing ??= this.#tryAgain(FINISHING, () => this.#openRecording(recordingId)).catch((error) => {
       this.#finishing = undefined;
       throw error;
     });
@@ -161,22 +193,23 @@ export class LiveReel implements Reel, LiveSource {
   }
 
   async #openRecording(recordingId: string): Promise<RecordingTape> {
+    if (this.#tape) return this.#tape;
     const { baseUrl, compression } = this.#options;
     const [{ openTape }, { HttpSource }] = await Promise.all([
       import('./tape.ts'),
       import('./platform/http-source.ts'),
     ]);
-    for (let tries = 1; ; tries++) {
-      try {
-        const source = new HttpSource(`${baseUrl}/v1/recordings/${recordingId}.lmsp`);
-        this.#tape = await openTape(source, await compression());
-        return this.#tape;
-      } catch (error) {
-        const isLater = isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_RECORDING');
-        if (!isLater || tries === FINISHING_TRIES) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, FINISHING_MS));
-    }
+    const source = new HttpSource(`${baseUrl}/v1/recordings/${recordingId}.lmsp`);
+    const tape = await openTape(source, await compression());
+    const { signal } = this.#closing;
+    if (this.#tape || signal.aborted) await tape.close();
+    signal.throwIfAborted();
+    this.#tape ??= tape;
+    return this.#tape;
+  }
+
+  #tryAgain<Result>(persistence: Persistence, work: (tries: number) => Promise<Result>): Promise<Result> {
+    return tryAgain(work, { ...persistence, signal: this.#closing.signal });
   }
 }
 

@@ -5,7 +5,6 @@ import {
   type ErrorCode,
   type FragmentRow,
   GametapeError,
-  isGametapeError,
   isJsonObject,
   type Json,
   type JsonObject,
@@ -15,9 +14,10 @@ import {
   readEventBlock,
 } from '@gametape/shared';
 import { comparePlaces, type Place } from './arrivals.ts';
-import { askHttp } from './platform/http-answer.ts';
+import { askHttp, CUT_OFF } from './platform/http-answer.ts';
 import { RoomOver } from './room-over.ts';
 import type { Arrival } from './room-states.ts';
+import { tryAgain } from './try-again.ts';
 
 const SILENCE_MS = 30_000;
 const MAX_SYNC_BYTES = 64 * 1024 * 1024;
@@ -27,8 +27,6 @@ const MAX_KEPT_BYTES = 16 * 1024 * 1024;
 /** A `sync` may be this old when it comes, in milliseconds. */
 const SYNC_AGE_MS = 1_000;
 const SYNC_TRIES = 8;
-const RETRIES = 5;
-const RETRY_MS = 100;
 
 /** What a fragment is looked up by; of the tail `sync` does not say how long it is. */
 export type PastRow = Omit<FragmentRow, 'bytes'>;
@@ -196,19 +194,11 @@ export class RoomPast {
     return `${this.#options.baseUrl}/v1/rooms/${encodeURIComponent(this.#options.room)}/${path}`;
   }
 
-  /** What is cut off is asked for again: a connection that is bad for the socket is bad for this too. */
-  async #get(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await this.#getOnce(url, limit, cache);
-      } catch (error) {
-        if (!isGametapeError(error, 'UNREACHABLE') || tries === RETRIES) throw error;
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * 2 ** tries));
-    }
+  #get(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
+    return tryAgain(() => this.#ask(url, limit, cache), CUT_OFF);
   }
 
-  async #getOnce(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
+  async #ask(url: string, limit: number, cache: RequestCache): Promise<Uint8Array> {
     const { token } = this.#options;
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
     const answer = await askHttp(url, { cache, headers }, SILENCE_MS);

@@ -3,7 +3,6 @@ import {
   type Clocks,
   type Crc32,
   type EventDown,
-  EventType,
   type GameEvent,
   GametapeError,
   hasKeyframe,
@@ -21,8 +20,8 @@ import {
   type Welcome,
 } from '@gametape/shared';
 import type { LiveEvent, PlayerView } from './api.ts';
-import { ClockErrors } from './clock-errors.ts';
 import { toSeconds } from './producer.ts';
+import { RoomPlayers } from './room-players.ts';
 
 /** What one event did to the view. */
 export interface Shown {
@@ -38,8 +37,7 @@ export class RoomView {
   readonly #contexts = new Map<number, ProducerContext>();
   /** The latest producer of each player: whose state is the player's. */
   readonly #current = new Map<string, ProducerContext>();
-  readonly #players = new Map<string, PlayerView>();
-  readonly #clockErrors = new ClockErrors();
+  readonly #players = new RoomPlayers();
   #clock = new PlayClock();
   #profile: Profile | undefined;
   #epoch = 0;
@@ -63,7 +61,7 @@ export class RoomView {
   }
 
   get players(): ReadonlyMap<string, PlayerView> {
-    return this.#players;
+    return this.#players.views;
   }
 
   /** A snapshot of every state. */
@@ -84,9 +82,7 @@ export class RoomView {
     // A connection that is lost before the snapshot has left no view to go on with (W5).
     this.#epoch = isResumed ? welcome.epoch : 0;
     this.#offset = welcome.roomTime - now;
-    this.#players.clear();
-    this.#clockErrors.clear();
-    for (const player of welcome.players) this.#players.set(player.id, player);
+    this.#players.welcome(welcome.players);
     if (isResumed) return;
     this.#contexts.clear();
     this.#current.clear();
@@ -115,17 +111,12 @@ export class RoomView {
 
   /** How exact the times of producers are from now on (T2). */
   clocks(message: Clocks): void {
-    this.#clockErrors.take(message);
-    for (const [producer] of message.errors) {
-      const context = this.#contexts.get(producer);
-      const known = context && this.#players.get(context.player);
-      if (known) this.#players.set(known.id, this.#clockErrors.withClock(known, producer));
-    }
+    this.#players.clocks(message, (producer) => this.#contexts.get(producer)?.player);
   }
 
   /** Bound of the error of a producer's times, in seconds; undefined where none is known. */
   clockErrorOf(producer: number): number | undefined {
-    return this.#clockErrors.of(producer);
+    return this.#players.clockErrorOf(producer);
   }
 
   /** A producer is new, or has lost events: then its vocabulary starts over, and its state is what it was (D3). */
@@ -158,7 +149,7 @@ export class RoomView {
     const { player } = context;
     if (!body.event) return { player, time: this.#secondsAt(event.time), event: undefined };
     this.#clock.observe(event.time, player, body.event);
-    this.#follow(player, body, context.index);
+    this.#players.follow(player, body.event, context.index);
     return { player, time: this.#secondsAt(event.time), event: this.#liveEvent(event, context, body) };
   }
 
@@ -210,15 +201,6 @@ export class RoomView {
         return context.state.toJson();
       },
     };
-  }
-
-  #follow(player: string, { event }: Body, producer: number): void {
-    if (event?.type === EventType.PLAYER_JOIN) {
-      const name = typeof event.data.name === 'string' ? { name: event.data.name } : undefined;
-      this.#players.set(player, this.#clockErrors.withClock({ id: player, connected: true, ...name }, producer));
-    } else if (event?.type === EventType.PLAYER_LEAVE) {
-      this.#players.set(player, { ...(this.#players.get(player) ?? { id: player }), connected: false });
-    }
   }
 
   #remember(context: ProducerContext): void {

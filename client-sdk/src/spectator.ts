@@ -46,8 +46,8 @@ const PASSED_ON = [
 /**
  * Joins a room to watch it. When it resolves, `states` holds every player's right state (V1, W5), as of where it begins.
  *
- * @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` when there is no such room or checkpoint, and what the relay
- * refuses with
+ * @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` when there is no such room or checkpoint, `ROOM_ENDED` when
+ * it ends meanwhile, and what the relay refuses with
  */
 export async function spectateOn(platform: Platform, options: SpectateOptions): Promise<Live> {
   const live = new Spectator(platform, options);
@@ -239,11 +239,17 @@ class Spectator extends DelegatedPlayhead implements Live {
         return;
       case 'ended':
         this.#summary = message.summary;
-        // Who comes back to a room that is over hears of that alone.
-        this.#reel?.end(message.summary.durationS, this.#connection.status === 'live' && this.#edge.isComplete);
+        // Who comes back to a room that is over hears of that alone, and not of what else there was.
+        this.#reel?.end(message.summary.durationS, message.seq !== undefined && this.#edge.seq >= message.seq);
         this.#emitter.emit('end', message.summary);
-        this.#connection.close();
+        this.#connection.close(this.#endError(message.summary));
     }
+  }
+
+  /** What a spectator that is not in yet is told of the end: there is nothing to watch any more. */
+  #endError({ recordingId }: SessionSummary): GametapeError | undefined {
+    if (!this.#settle) return undefined;
+    return new GametapeError('ROOM_ENDED', `${this.room}: the room has ended; its recording is ${recordingId}`);
   }
 
   #ready(): void {

@@ -1,11 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type Session } from '@gametape/client-sdk';
-import { LMSP_PROFILE, type State } from '@gametape/shared';
+import { CloseCode, JSON_PROFILE, LMSP_PROFILE, type State } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { FakeRelay } from '../support/fake-relay.ts';
 import { TestRelay } from '../support/relay.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { hasTerminal, inTerminal } from '../support/terminal.ts';
+import { TestProducer } from '../support/test-producer.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WrittenSession } from '../support/written-session.ts';
 import { gametape } from './gametape.ts';
@@ -148,6 +150,39 @@ describe('tail', { timeout: 30_000 }, () => {
       'player_leave',
     ]);
     expect(lines.map(({ seq }) => seq)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  test('says what goes wrong on the way, and goes on as long as something can be shown', async () => {
+    const relay = await FakeRelay.start();
+    const tail = spawnGametape(['tail', 'arena', '--url', relay.wsUrl, '--json']);
+    const peer = await relay.peer(1, 20_000);
+    peer.welcome({ seq: 0, producer: -1 });
+    peer.send({ kind: 'producer', index: 0, player: 'ann', instance: 'of-ann' });
+    const ann = new TestProducer(JSON_PROFILE);
+    const say = (seq: number, text: string) => {
+      const body = ann.encode({ type: 'said', data: { text } }, undefined, 0);
+      const events = [{ seq, producer: 0, time: seq * 500_000, hlc: 0, stamp: 0, body }];
+      peer.send({ kind: 'events-down', acks: { accepted: 0, stable: 0 }, upTo: seq, events });
+    };
+    say(1, 'here');
+    await waitFor('what happens', () => tail.stdout.includes('here'), 20_000);
+    peer.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message: 'one thing was refused', pseq: 0 });
+    await waitFor('it to be said', () => tail.stderr.includes('one thing was refused'), 20_000);
+    say(2, 'still here');
+    const none = { complete: true, durationS: 1, events: 1, players: [] };
+    peer.send({ kind: 'ended', summary: { recordingId: 'fake', room: 'arena', ...none }, seq: 2 });
+    expect(await tail.exited).toBe(0);
+    expect(tail.stdout).toContain('still here');
+  });
+
+  test('ends with the error when its connection is over for good', async () => {
+    const relay = await FakeRelay.start();
+    const refused = spawnGametape(['tail', 'arena', '--url', relay.wsUrl]);
+    const peer = await relay.peer(1, 20_000);
+    peer.welcome({ seq: 0, producer: -1 });
+    peer.close(CloseCode.NOT_ALLOWED, 'NOT_ALLOWED: no more');
+    expect(await refused.exited).toBe(4);
+    expect(refused.stderr).toContain('no more');
   });
 
   test('says what is wrong, and stops when it is asked to', async () => {

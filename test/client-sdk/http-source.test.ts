@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { HttpSource } from '@gametape/client-sdk';
 import { BytesSource } from '@gametape/shared';
-import { describe, expect, test } from 'vitest';
-import { askedRange, FileServer, type ServedFile } from '../support/file-server.ts';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { type AskedRange, askedRange, FileServer, type ServedFile } from '../support/file-server.ts';
 
 const KIB = 1024;
 const PATH = '/a.lmsp';
@@ -34,6 +34,17 @@ function badRange(answer: (response: ServerResponse, start: number, last: number
     answer(response, range.start, range.last);
     return true;
   };
+}
+
+const isTail = ({ headers }: IncomingMessage) => headers.range === 'bytes=-65536';
+const isPart = (request: IncomingMessage) => !isTail(request);
+
+/** Hangs up in the middle of its answer. */
+function cut({ headers }: IncomingMessage, response: ServerResponse): boolean {
+  const { start, last } = askedRange(headers.range, FILE.length) as AskedRange;
+  const range = { 'content-range': `bytes ${start}-${last}/${FILE.length}`, 'content-length': last - start + 1 };
+  response.writeHead(206, range).write(FILE.subarray(start, start + 40), () => response.destroy());
+  return true;
 }
 
 function status(code: number): Misbehave {
@@ -454,17 +465,37 @@ describe('a server that gives nothing', () => {
   });
 
   test('because it hangs up in the middle says how far it came', async () => {
-    const cut = badRange((response, start, last) => {
-      response.writeHead(206, {
-        'content-range': `bytes ${start}-${last}/${FILE.length}`,
-        'content-length': last - start + 1,
-      });
-      response.write(FILE.subarray(start, start + 40), () => response.destroy());
-    });
-    await expect(readStart(cut)).rejects.toMatchObject({
+    await expect(readStart((request, response) => isPart(request) && cut(request, response))).rejects.toMatchObject({
       code: 'UNREACHABLE',
       message: expect.stringMatching(/^the connection broke after \d+ bytes/),
     });
+  });
+
+  test('that hangs up in the middle is asked again, for the end and for any part', async () => {
+    for (const isCut of [isTail, isPart]) {
+      let cuts = 3;
+      const server = await served(
+        (request, response) => cuts > 0 && isCut(request) && cuts-- > 0 && cut(request, response),
+      );
+      const source = new HttpSource(server.url(PATH));
+      expect(await source.read(0, 100)).toEqual(FILE.subarray(0, 100));
+      expect([cuts, server.requests.length]).toEqual([0, 5]);
+    }
+  });
+
+  test('that has never answered is not asked again', async () => {
+    let requests = 0;
+    const server = createServer((socket) => {
+      requests++;
+      socket.on('error', () => {}).destroy();
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    onTestFinished(() => void server.close());
+    const url = `http://127.0.0.1:${(server.address() as { port: number }).port}${PATH}`;
+    await expect(new HttpSource(url).read(0, 100)).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    // By its end and by HEAD.
+    expect(requests).toBe(2);
   });
 
   test('that is HTTP is told from a server that is', async () => {

@@ -93,6 +93,19 @@ describe('the live edge', () => {
     expect(events[1]?.late).toBe(false);
     live.close();
   });
+
+  test('[T2] how exact the times of a player are is known again when it comes back', async () => {
+    const { live, peer, start } = await watch();
+    const ann = new Writer(0);
+    peer.send({ kind: 'clocks', errors: [[0, 700]] });
+    const comings = [ann.relay(1, start, 'player_join'), ann.relay(2, start, 'player_leave')];
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 2, events: comings });
+    await waitFor('it to be gone', () => live.players.get('ann')?.connected === false);
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 3, events: [ann.relay(3, start, 'player_join')] });
+    await waitFor('it to be back', () => live.players.get('ann')?.connected);
+    expect(live.players.get('ann')).toEqual({ id: 'ann', name: 'Ann', connected: true, clockErrorS: 0.0007 });
+    live.close();
+  });
 });
 
 const NO_ACKS = { accepted: 0, stable: 0 };
@@ -125,5 +138,11 @@ class Writer {
     const event: GameEvent = { type: 'keystroke', data: { char: 'x', modifiers: [] } };
     const state: State = { n: seq };
     return { seq, producer: this.#index, time, hlc, stamp: time, body: this.#producer.encode(event, state, time) };
+  }
+
+  /** One that the relay makes of its own accord. */
+  relay(seq: number, time: number, type: string): EventDown {
+    const body = this.#producer.encode({ type, data: { name: 'Ann' } }, undefined, 0);
+    return { seq, producer: this.#index, time, hlc: 0, stamp: null, body };
   }
 }

@@ -1,10 +1,12 @@
 import { NODE_COMPRESSION } from '@gametape/server';
-import { BlockBuilder, CloseCode, NO_BLOCK } from '@gametape/shared';
+import { BlockBuilder, CloseCode, GametapeError, NO_BLOCK, type SessionSummary } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { Hold } from '../../server/dist/audience/hold.js';
 import { JoinPoints } from '../../server/dist/audience/join-points.js';
 import { closedFragment, OpenBlocks, tailAt } from '../../server/dist/audience/open-blocks.js';
 import { Turnstile } from '../../server/dist/audience/turnstile.js';
+import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
+import { LiveRoom } from '../../server/dist/room/live-room.js';
 import { HandRoom } from '../support/hand-room.ts';
 import { HandSpectator } from '../support/hand-spectator.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -54,6 +56,42 @@ describe('a spectator of a room whose time is moved by hand', () => {
     }
     await waitFor('it to be dropped', () => one.closes.length > 0);
     expect(one.closes[0]).toBe(CloseCode.SLOW);
+  });
+});
+
+describe('the end of a room with a delay', () => {
+  test('[V2] when no recording can be made, those who watch are shown the rest when it is due, and hear of it no sooner', async () => {
+    const delayMs = 400;
+    const hand = await opened({ spectatorDelayMs: delayMs });
+    const { live, calls } = liveRoom(hand, () => Promise.reject(new GametapeError('DAMAGED', 'nothing is intact')));
+    const ann = hand.join('ann', '');
+    const one = new HandSpectator();
+    await hand.room.audience.join(one.receiver, undefined);
+    ann.type('the end');
+    await hand.room.output.flushed();
+    const endedAt = performance.now();
+    await expect(live.end({})).rejects.toMatchObject({ code: 'DAMAGED' });
+    expect([one.closes, calls]).toEqual([[], ['ended', 'over']]);
+    hand.clock.nowUs += SECOND_US;
+    await waitFor('it to be closed', () => one.closes.length > 0);
+    expect(performance.now() - endedAt).toBeGreaterThanOrEqual(delayMs);
+    expect(one.closes).toEqual([CloseCode.SERVER_ERROR]);
+    expect(one.view.states.get('ann')?.text).toBe('the end');
+    // Not `shown`, after which the journal lets go of it: the next start tries again.
+    expect([live.isLingering, calls]).toEqual([false, ['ended', 'over', 'over']]);
+  });
+
+  test('[J7] [V2] a relay that stops meanwhile does not wait until it is due', async () => {
+    const hand = await opened({ spectatorDelayMs: 300_000 });
+    let finish: (summary: SessionSummary) => void = () => {};
+    const { live, calls } = liveRoom(hand, () => new Promise((resolve) => (finish = resolve)));
+    hand.join('ann', '');
+    const ended = live.end({});
+    await waitFor('its recording to be made', () => calls.length > 0);
+    live.stopShowing();
+    finish({ recordingId: hand.room.recordingId, room: 'arena', complete: true, durationS: 0, events: 0, players: [] });
+    await ended;
+    await waitFor('the end of it', () => calls.includes('shown'));
   });
 });
 
@@ -166,6 +204,25 @@ async function opened(more: { spectatorDelayMs?: number } = {}): Promise<HandRoo
     await room.journal.close();
   });
   return room;
+}
+
+/** The room with its members, and what its directory is told. */
+function liveRoom(hand: HandRoom, finish: () => Promise<SessionSummary>): { live: LiveRoom; calls: string[] } {
+  const calls: string[] = [];
+  const live = new LiveRoom(
+    hand.room,
+    { ...DEFAULT_RELAY_OPTIONS, endTimeoutMs: 1 },
+    {
+      finish,
+      shown: () => calls.push('shown'),
+      ended: () => calls.push('ended'),
+      quarantined: () => calls.push('quarantined'),
+      over: () => calls.push('over'),
+      refused: () => calls.push('refused'),
+    },
+  );
+  onTestFinished(() => live.stopShowing());
+  return { live, calls };
 }
 
 function textOf({ room }: HandRoom): unknown {

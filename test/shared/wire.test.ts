@@ -168,20 +168,24 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
     { requiredKeys: ['kind', 'code', 'message', 'pseq'] },
   ),
   ending: fc.record({ kind: kind('ending') }),
-  ended: fc.record({
-    kind: kind('ended'),
-    summary: fc.record({
-      recordingId: anyText(),
-      room: anyText(),
-      complete: fc.boolean(),
-      durationS: fc.double({ min: 0, max: 1e6, noNaN: true }),
-      events: count,
-      players: fc.array(
-        fc.record({ id: anyText(), events: count, expected: fc.option(count), received: count, gaps: pairs }),
-        { maxLength: 3 },
-      ),
-    }),
-  }),
+  ended: fc.record(
+    {
+      kind: kind('ended'),
+      summary: fc.record({
+        recordingId: anyText(),
+        room: anyText(),
+        complete: fc.boolean(),
+        durationS: fc.double({ min: 0, max: 1e6, noNaN: true }),
+        events: count,
+        players: fc.array(
+          fc.record({ id: anyText(), events: count, expected: fc.option(count), received: count, gaps: pairs }),
+          { maxLength: 3 },
+        ),
+      }),
+      seq: count,
+    },
+    { requiredKeys: ['kind', 'summary'] },
+  ),
   clock: fc.record({ kind: kind('clock'), time: micros, holdMs: count }),
   spectators: fc.record({ kind: kind('spectators'), count, ids: fc.array(anyText(), { maxLength: 4 }) }),
   chunk: UP.chunk,

@@ -1,4 +1,12 @@
-import { GametapeError } from '@gametape/shared';
+import { GametapeError, isGametapeError } from '@gametape/shared';
+import { doubling, type Persistence } from '../try-again.ts';
+
+/** What is cut off is asked for again: a connection that is bad for one request need not be for the next. */
+export const CUT_OFF: Persistence = {
+  tries: 6,
+  pauseMs: doubling(100),
+  isWorthIt: (error) => isGametapeError(error, 'UNREACHABLE'),
+};
 
 /** A bounded part of a file, or all of it, as `Content-Range` names it. `last` is inclusive. */
 export interface ContentRange {

@@ -1,5 +1,6 @@
 import { type ByteSource, BytesSource, GametapeError, isGametapeError } from '@gametape/shared';
-import { askHttp, type ContentRange, type HttpAnswer, joined } from './http-answer.ts';
+import { tryAgain } from '../try-again.ts';
+import { askHttp, type ContentRange, CUT_OFF, type HttpAnswer, joined } from './http-answer.ts';
 
 /** How much of the end is asked for with the size: footer and index of all but very long recordings. */
 const TAIL_BYTES = 64 * 1024;
@@ -29,7 +30,7 @@ const NOTHING: Held = { offset: 0, bytes: new Uint8Array(0) };
 /**
  * A file on a web server, read by range requests (RFC 9110): one for its size and end, one for every read after that, and few
  * where reads follow each other (R2). A server that ignores ranges is read whole, once. All bytes are of one version of the
- * file, or a read fails.
+ * file, or a read fails. What is cut off is asked for again, a few times, of a server that has answered before.
  *
  * Errors do not name the file: whoever reads it does. Codes: `NOT_FOUND`, `NOT_ALLOWED`, `UNREACHABLE`, `TIMED_OUT`;
  * `BAD_RECORDING` for an empty file, `DAMAGED` when the file changes or the server does not send what it says,
@@ -41,6 +42,7 @@ export class HttpSource implements ByteSource {
   readonly #keepWhole: (parts: AsyncIterable<Uint8Array>) => Promise<ByteSource>;
   /** Where redirects led to: a seek takes one request only if it goes there at once. */
   #url: string;
+  #hasAnswered = false;
   #opening: Promise<number> | undefined;
   #version: ReadonlyMap<string, string> | undefined;
   #tail = NOTHING;
@@ -61,7 +63,7 @@ export class HttpSource implements ByteSource {
 
   /** Takes the end of the file along: opening a recording reads it next. */
   size(): Promise<number> {
-    this.#opening ??= this.#open().catch((error: unknown) => {
+    this.#opening ??= this.#again(() => this.#open()).catch((error: unknown) => {
       this.#opening = undefined;
       throw error;
     });
@@ -77,7 +79,8 @@ export class HttpSource implements ByteSource {
     this.#lastEnd = end;
     while (at < end) {
       if (this.#whole) return this.#whole.read(offset, length);
-      const held = this.#heldAt(at) ?? (await this.#fetch(at, isNext ? at + READ_AHEAD_BYTES : end, end, size));
+      const upTo = isNext ? at + READ_AHEAD_BYTES : end;
+      const held = this.#heldAt(at) ?? (await this.#again(() => this.#fetch(at, upTo, end, size)));
       const part = held?.subarray(0, end - at);
       if (!part) continue;
       parts.push(part);
@@ -95,6 +98,12 @@ export class HttpSource implements ByteSource {
 
   async close(): Promise<void> {
     await this.#whole?.close?.();
+  }
+
+  /** Where nothing has ever come from, nothing will: that is told at once. */
+  #again<Result>(work: () => Promise<Result>): Promise<Result> {
+    const isWorthIt = (error: unknown) => this.#hasAnswered && CUT_OFF.isWorthIt(error);
+    return tryAgain(work, { ...CUT_OFF, isWorthIt });
   }
 
   async #open(): Promise<number> {
@@ -194,7 +203,10 @@ export class HttpSource implements ByteSource {
       answer.cancel();
       answer = await askHttp(this.name, request, this.#silenceMs);
     }
-    if (answer.status < 300) this.#url = answer.url;
+    if (answer.status < 300) {
+      this.#url = answer.url;
+      this.#hasAnswered = true;
+    }
     return answer;
   }
 

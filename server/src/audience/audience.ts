@@ -1,4 +1,4 @@
-import { encodeMessage, type Position, type SessionSummary, type SpectatorCount } from '@gametape/shared';
+import { type Ended, encodeMessage, type Position, type SpectatorCount } from '@gametape/shared';
 import type { Receiver } from '../room/receiver.ts';
 import type { RecentEntries } from '../room/recent-entries.ts';
 import type { RoomRecording } from '../room/room-recording.ts';
@@ -181,10 +181,11 @@ export class Audience {
   /**
    * The room is over. Everybody is shown the rest and told so, when it is due.
    *
-   * @param summary undefined where no recording could be made
+   * @param ended undefined where no recording could be made
    */
-  async end(summary: SessionSummary | undefined, code: number, reason: string): Promise<void> {
+  async end(ended: Ended | undefined, code: number, reason: string): Promise<void> {
     if (this.isDelayed) {
+      if (this.#isStopped) return;
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#endTimer = setTimeout(resolve, this.#options.delayMs);
@@ -194,7 +195,7 @@ export class Audience {
       this.#dueLine.release();
     }
     this.#feed.showNow();
-    const bytes = summary && encodeMessage({ kind: 'ended', summary });
+    const bytes = ended && encodeMessage(ended);
     for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
     this.closeAll(code, reason);
   }

@@ -6,7 +6,7 @@ import { type EventLine, eventText } from './event-line.ts';
 import { ExitCode } from './exit-code.ts';
 import { interruptedExitCode, interruption, orAborted } from './interruption.ts';
 import { isWatchable, PlayheadTerminal } from './playhead-terminal.ts';
-import { printLine, say } from './terminal.ts';
+import { paint, printLine, say } from './terminal.ts';
 
 const EXAMPLES = `
 Examples:
@@ -77,7 +77,12 @@ async function follow(live: Live, { player, json }: TailOptions, signal: AbortSi
     live.on('ended', () => resolve());
     live.on('error', (error) => {
       // Its end is told by `ended`, once all before it has been shown.
-      if (!isGametapeError(error, 'ROOM_ENDED')) reject(error);
+      if (isGametapeError(error, 'ROOM_ENDED')) return;
+      // Whether it plays on all the same is known once everybody has been told.
+      queueMicrotask(() => {
+        if (live.status === 'closed' || live.paused) reject(error);
+        else say(`${paint('yellow', 'warning')}: ${error.message}`);
+      });
     });
   });
   const stopped = new Promise<'stopped'>((resolve) => {

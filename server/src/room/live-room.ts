@@ -1,6 +1,7 @@
 import {
   type CheckpointPlace,
   CloseCode,
+  type Ended,
   type EndRecord,
   GametapeError,
   type Hello,
@@ -27,7 +28,7 @@ export interface LiveRoomHandlers {
   ended(): void;
   /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
   quarantined(error: unknown): void;
-  /** The recording is finished, or could not be. */
+  /** The recording is finished, or could not be: then once more, when those who watch with a delay have been shown all there is. */
   over(): void;
   /** The player that would have opened the room was refused: there is nothing to record. */
   refused(): void;
@@ -142,8 +143,7 @@ export class LiveRoom {
   /** The journal has failed: nobody is told that anything was recorded, everybody may come back (J5). */
   fail(error: GametapeError): void {
     this.#ending?.fail(error);
-    const code = error.code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED;
-    this.#closeAll(code, `${error.code}: ${error.message}`);
+    this.#closeAll(...failure(error));
   }
 
   /** Does what may throw only by a fault of ours, which is then the end of this room alone (S4). */
@@ -203,18 +203,24 @@ export class LiveRoom {
   }
 
   async #finish(ending: Ending): Promise<SessionSummary> {
+    let isOver = false;
     try {
       const end = await ending.complete(this.#options.endTimeoutMs);
+      isOver = true;
       this.#handlers.ended();
       const summary = await this.#handlers.finish(this.room, end);
+      const ended: Ended = { kind: 'ended', summary, seq: this.room.recording.headSeq };
       const reason = `ROOM_ENDED: ${summary.recordingId}`;
-      for (const receiver of this.#players()) receiver.send({ kind: 'ended', summary });
-      for (const { peer } of this.#players()) peer.close(CloseCode.ROOM_ENDED, reason);
-      await this.#showEnd(summary, reason);
+      for (const receiver of this.#players()) receiver.send(ended);
+      this.#closePlayers(CloseCode.ROOM_ENDED, reason);
+      await this.#showEnd(ended, CloseCode.ROOM_ENDED, reason);
       return summary;
     } catch (error) {
-      if (isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED')) this.fail(error);
-      else this.#closeAll(CloseCode.SERVER_ERROR, `finishing failed: ${(error as Error).message}`);
+      const [code, reason] = closeOf(error);
+      this.#closePlayers(code, reason);
+      // Of a room that is over those who watch may not learn that before it is due (V2); of one that comes back there is nothing to hide.
+      if (isOver && this.room.audience.isDelayed) await this.#showEnd(undefined, code, reason);
+      else this.room.audience.closeAll(code, reason);
       throw error;
     } finally {
       this.stop();
@@ -223,24 +229,46 @@ export class LiveRoom {
   }
 
   /** Those who watch are shown the end when it is due: nobody else waits for that (V2). */
-  async #showEnd(summary: SessionSummary, reason: string): Promise<void> {
+  async #showEnd(message: Ended | undefined, code: CloseCode, reason: string): Promise<void> {
     const { audience } = this.room;
     this.#isLingering = audience.isDelayed;
-    const ended = audience.end(summary, CloseCode.ROOM_ENDED, reason);
+    const ended = audience.end(message, code, reason);
     const shown = ended.finally(() => {
       audience.stop();
-      this.#handlers.shown();
+      if (message) this.#handlers.shown();
+      else this.#giveUp();
     });
     if (!this.#isLingering) await shown;
     else shown.catch((error: unknown) => this.#handlers.quarantined(error));
   }
 
-  #closeAll(code: number, reason: string): void {
+  /** No recording could be made, and nobody is shown it any more: the journal keeps it for the next start. */
+  #giveUp(): void {
+    this.#isLingering = false;
+    this.#handlers.over();
+  }
+
+  #closePlayers(code: number, reason: string): void {
     for (const { peer } of this.#players()) peer.close(code, reason);
+  }
+
+  #closeAll(code: number, reason: string): void {
+    this.#closePlayers(code, reason);
     this.room.audience.closeAll(code, reason);
   }
 
   *#players(): Generator<Receiver> {
     for (const { receiver } of this.room.seats.all) if (receiver) yield receiver;
   }
+}
+
+/** What everybody is told when the room cannot be finished. */
+function closeOf(error: unknown): [code: CloseCode, reason: string] {
+  const isJournal = isGametapeError(error, 'ROOM_ELSEWHERE') || isGametapeError(error, 'JOURNAL_FAILED');
+  return isJournal ? failure(error) : [CloseCode.SERVER_ERROR, `finishing failed: ${(error as Error).message}`];
+}
+
+/** The same when its journal takes nothing more. */
+function failure({ code, message }: GametapeError): [code: CloseCode, reason: string] {
+  return [code === 'ROOM_ELSEWHERE' ? CloseCode.MOVED : CloseCode.JOURNAL_FAILED, `${code}: ${message}`];
 }

@@ -97,7 +97,7 @@ export function encodeMessage(message: UpMessage | DownMessage): Uint8Array {
       }
       break;
     case 'ended':
-      encodeValue(writer, plain(message.summary));
+      encodeValue(writer, plain({ ...message.summary, seq: message.seq }));
       break;
     case 'rewind':
       writer.text(message.name);

@@ -246,6 +246,8 @@ export interface Ending {
 export interface Ended {
   readonly kind: 'ended';
   readonly summary: SessionSummary;
+  /** The last seq of the room: who has been shown less finds the rest in the recording. Not told to who comes back after it. */
+  readonly seq?: number;
 }
 
 /** What a session leaves. `durationS` is play time in seconds. */

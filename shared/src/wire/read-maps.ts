@@ -121,6 +121,7 @@ export function readEnded(reader: ByteReader): Ended {
       events: count(reader, map, 'events'),
       players: map.players as unknown as Ended['summary']['players'],
     },
+    ...(map.seq !== undefined && { seq: count(reader, map, 'seq') }),
   };
 }
 
