@@ -1,11 +1,11 @@
 import {
   type DownMessage,
-  type EventDown,
   EventType,
   GametapeError,
   type Hello,
   type Json,
   type JsonObject,
+  type Notice,
   PROTOCOL_VERSIONS,
   type Profile,
   profileNamed,
@@ -15,26 +15,14 @@ import {
   type TextChange,
   type Welcome,
 } from '@gametape/shared';
-import type {
-  ConnectionStatus,
-  ConnectOptions,
-  EventInput,
-  Session,
-  SessionEvents,
-  SessionStatus,
-  SpoolStatus,
-} from './api.ts';
-import { ClockJumps } from './clock-jumps.ts';
-import { ClockWatch, tickOf } from './clock-watch.ts';
+import type { ConnectionStatus, ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
 import { Connection } from './connection.ts';
 import { Departure, type DepartureRequest } from './departure.ts';
 import { Emitter } from './emitter.ts';
-import { Outbox } from './outbox.ts';
+import { OwnTrack } from './own-track.ts';
 import type { Platform } from './platform/platform.ts';
-import { Producer, stampOf } from './producer.ts';
 import { Rewinds } from './rewinds.ts';
-import { RoomView, type Shown } from './room-view.ts';
-import type { SessionSpool } from './spool/session-spool.ts';
+import { RoomNews } from './room-news.ts';
 import type { SpoolHead } from './spool/spool-records.ts';
 import type { Spooling } from './spool/spooled-connect.ts';
 import { Waiters } from './waiters.ts';
@@ -56,89 +44,63 @@ async function openSpooling(platform: Platform, options: ConnectOptions, instanc
   return await (await import('./spool/spooled-connect.ts')).openSpooling(platform, options, instance);
 }
 
+/**
+ * A player's session: what it does is in `OwnTrack`, what it is shown in `RoomNews`. Here is what both need, how it joins and how it
+ * ends.
+ */
 class LiveSession implements Session {
   readonly room: string;
   readonly player: string;
   readonly opened: Promise<void>;
-  readonly #platform: Platform;
   readonly #options: ConnectOptions;
   readonly #profile: Profile;
-  readonly #producer: Producer;
   readonly #connection: Connection;
-  readonly #view: RoomView;
+  readonly #track: OwnTrack;
+  readonly #news: RoomNews;
   readonly #emitter = new Emitter<SessionEvents>();
-  readonly #outbox: Outbox;
   readonly #waiters = new Waiters();
   readonly #departure: Departure;
   readonly #rewinds = new Rewinds((name) => this.#askToRewind(name));
   readonly #instance: string;
-  readonly #spooling: Spooling | undefined;
-  readonly #spool: SessionSpool | undefined;
-  readonly #startedAt: number;
-  readonly #tickUs: number;
-  readonly #jumps: ClockJumps;
-  readonly #stopWatching: (() => void) | undefined;
-  readonly #helloState: Uint8Array;
   #recordingId = '';
-  #spectators: SpectatorCount = { count: 0, ids: [] };
   #durability = '';
-  /** Index of its producer in the room, and seq of the last rewind of it that the welcome knew of. */
-  #index = -1;
-  #rewound = 0;
   /** Resolves when nothing is kept any more that need not be. */
   #spoolEnded: Promise<void> | undefined;
 
   constructor(platform: Platform, options: ConnectOptions, instance: string, spooling: Spooling | undefined) {
-    this.#platform = platform;
+    const { room, player } = options;
     this.#options = options;
-    this.room = options.room;
-    this.player = options.player;
-    this.#departure = new Departure(options.room, options.player);
+    this.room = room;
+    this.player = player;
+    this.#departure = new Departure(room, player);
     this.#profile = profileNamed(options.profile ?? 'lmsp');
-    this.#startedAt = platform.now();
-    this.#tickUs = tickOf(platform.now);
     this.#instance = instance;
-    this.#spooling = spooling;
-    this.#producer = new Producer(this.#profile, platform.crc32);
-    const state = options.state ?? this.#profile.initialState?.(options.player);
-    if (state) this.#producer.begin(state);
-    this.#helloState = state ? this.#producer.encode(undefined, 0) : new Uint8Array(0);
-    this.#view = new RoomView(platform.crc32);
     this.#connection = new Connection(options.url, platform, {
       hello: () => this.#hello(),
-      clock: () => this.#clock(),
-      checkClock: () => this.#jumps.check(),
+      clock: () => this.#track.clock(),
+      checkClock: () => this.#track.checkClock(),
       welcome: (welcome) => this.#welcome(welcome),
       message: (message) => this.#receive(message),
       status: (status) => this.#connectionStatus(status),
-      outOfStep: () => this.#view.giveUpPosition(),
+      outOfStep: () => this.#news.view.giveUpPosition(),
       over: (error) => this.#over(error),
     });
-    this.#spool = spooling?.begin({
-      head: () => this.#spoolHead(),
-      helloState: this.#helloState,
-      context: () => this.#producer.context(this.#outbox.recorded, this.#outbox.lastStamp),
-      clock: () => this.#clock(),
-      onFailure: (error) => this.#emitter.emit('error', error),
-    });
-    this.#outbox = new Outbox({
-      spool: this.#spool,
+    this.#track = new OwnTrack({
+      platform,
+      profile: this.#profile,
+      state: options.state ?? this.#profile.initialState?.(player),
       connection: this.#connection,
       flushMs: options.flushMs ?? DEFAULT_FLUSH_MS,
-      now: () => platform.now(),
-      shown: () => this.#view.seq,
-      recordPending: () => this.#recordPending(),
+      spooling,
+      spoolHead: () => this.#spoolHead(),
+      shown: () => this.#news.view.seq,
       onAllSent: () => this.#sayLast(),
       onLost: (lastPseq, error) => this.#lose(lastPseq, error),
+      onSpoolFailure: (error) => this.#emitter.emit('error', error),
     });
-    this.#jumps = new ClockJumps({
-      watch: new ClockWatch(platform.now, platform.wallNow),
-      nextPseq: () => this.#outbox.recorded + 1,
-      clock: () => this.#clock(),
-      send: (jump) => this.#connection.send(jump),
-    });
-    this.#stopWatching = platform.onWake?.(() => this.#jumps.check());
-    this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const shared = { track: this.#track, rewinds: this.#rewinds, emitter: this.#emitter };
+    this.#news = new RoomNews({ crc32: platform.crc32, player, instance, ...shared });
+    this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS, spooling);
   }
 
   get recordingId(): string {
@@ -146,27 +108,27 @@ class LiveSession implements Session {
   }
 
   get state(): State {
-    return this.#producer.state;
+    return this.#track.state;
   }
 
   get players(): Session['players'] {
-    return this.#view.players;
+    return this.#news.view.players;
   }
 
   get states(): ReadonlyMap<string, State> {
-    return this.#view.states;
+    return this.#news.view.states;
   }
 
   get spectators(): SpectatorCount {
-    return this.#spectators;
+    return this.#news.spectators;
   }
 
   get status(): SessionStatus {
-    const { recorded, accepted, stable, lost, pendingBytes } = this.#outbox;
-    const connection = this.#departure.summary ? 'ended' : this.#connection.status;
-    const clockErrorS = this.#view.clockErrorOf(this.#index);
+    const { recorded, accepted, stable, lost, pendingBytes } = this.#track.outbox;
+    const { clockErrorS } = this.#news;
+    const { spoolStatus: spool } = this.#track;
     return {
-      connection,
+      connection: this.#departure.summary ? 'ended' : this.#connection.status,
       recorded,
       accepted,
       stable,
@@ -174,31 +136,28 @@ class LiveSession implements Session {
       pendingBytes,
       durability: this.#durability,
       ...(clockErrorS !== undefined && { clockErrorS }),
-      ...(this.#spooling && { spool: this.#spoolStatus(this.#spooling) }),
+      ...(spool && { spool }),
     };
   }
 
   record(event: EventInput, nextState?: State): void {
     // T1: stamped before anything else takes time.
-    this.#recordAt(this.#stamp(), event, nextState);
+    this.#recordAt(this.#track.stamp(), event, nextState);
   }
 
   setState(next: State): void {
     this.#departure.checkOpen();
-    this.#producer.setState(next);
-    this.#outbox.scheduleFlush();
+    this.#track.setState(next);
   }
 
   set(key: string, value: Json): void {
     this.#departure.checkOpen();
-    this.#producer.set(key, value);
-    this.#outbox.scheduleFlush();
+    this.#track.set(key, value);
   }
 
   edit(key: string, change: TextChange): void {
     this.#departure.checkOpen();
-    this.#producer.edit(key, change);
-    this.#outbox.scheduleFlush();
+    this.#track.edit(key, change);
   }
 
   say(message: string): void {
@@ -208,13 +167,13 @@ class LiveSession implements Session {
   async checkpoint(name: string): Promise<void> {
     if (typeof name !== 'string' || name === '') throw new TypeError('checkpoint: expected a name');
     this.record({ type: EventType.CHECKPOINT, data: { name } });
-    await this.#waiters.accepted(this.#outbox.recorded, this.#outbox.accepted);
+    await this.#waiters.accepted(this.#track.outbox.recorded, this.#track.outbox.accepted);
   }
 
   async rewind(name: string): Promise<void> {
     if (typeof name !== 'string' || name === '') throw new TypeError('rewind: expected the name of a checkpoint');
     this.#departure.checkOpen();
-    this.#outbox.flush();
+    this.#track.outbox.flush();
     await this.#rewinds.ask(name);
   }
 
@@ -229,16 +188,17 @@ class LiveSession implements Session {
   setSpeed(speed: number): void {
     if (!Number.isFinite(speed) || speed < 0) throw new TypeError(`speed: expected a number from 0, found ${speed}`);
     this.#departure.checkOpen();
-    const stamp = this.#stamp();
-    this.#producer.followClock(speed > 0, stamp);
-    this.#recordAt(stamp, { type: EventType.SPEED_CHANGE, data: { speed } });
-    this.#view.observeOwn(stamp, this.player, { type: EventType.SPEED_CHANGE, data: { speed } });
+    const stamp = this.#track.stamp();
+    const event = { type: EventType.SPEED_CHANGE, data: { speed } };
+    this.#track.followClock(speed > 0, stamp);
+    this.#recordAt(stamp, event);
+    this.#news.view.observeOwn(stamp, this.player, event);
   }
 
   async stable(): Promise<void> {
     this.#departure.checkOpen();
-    this.#outbox.flush();
-    await this.#waiters.stable(this.#outbox.recorded, this.#outbox.stable);
+    this.#track.outbox.flush();
+    await this.#waiters.stable(this.#track.outbox.recorded, this.#track.outbox.stable);
   }
 
   async leave(): Promise<void> {
@@ -268,27 +228,20 @@ class LiveSession implements Session {
     return this.#emitter.on(name, listener);
   }
 
-  #open(timeoutMs: number): Promise<void> {
+  #open(timeoutMs: number, spooling: Spooling | undefined): Promise<void> {
     const opened = this.#waiters.opened();
     const timer = setTimeout(() => {
       this.#connection.close(new GametapeError('TIMED_OUT', `${this.#options.url}: no welcome after ${timeoutMs} ms`));
     }, timeoutMs);
     this.#connection.open();
-    return opened.then(() => this.#tellLater()).finally(() => clearTimeout(timer));
+    return opened.then(() => spooling && this.#tellLater(spooling)).finally(() => clearTimeout(timer));
   }
 
   /** What went wrong before there was a session: whoever waits for it listens as soon as it is there. */
-  #tellLater(): void {
-    if (!this.#spooling) return;
-    const { errors } = this.#spooling;
+  #tellLater({ errors }: Spooling): void {
     setTimeout(() => {
       for (const error of errors) this.#emitter.emit('error', error);
     });
-  }
-
-  #spoolStatus({ recovered, kept }: Spooling): SpoolStatus {
-    const { isKept = false, bytes = 0 } = this.#spool ?? {};
-    return { isKept, bytes, recovered, kept };
   }
 
   #spoolHead(): SpoolHead {
@@ -300,7 +253,7 @@ class LiveSession implements Session {
 
   #hello(): Hello {
     const { name, token } = this.#options;
-    const position = { recordingId: this.#recordingId, epoch: this.#view.epoch, seq: this.#view.seq };
+    const position = { recordingId: this.#recordingId, epoch: this.#news.view.epoch, seq: this.#news.view.seq };
     return {
       kind: 'hello',
       protocols: PROTOCOL_VERSIONS,
@@ -309,54 +262,40 @@ class LiveSession implements Session {
       role: 'player',
       profile: this.#profile.name,
       instance: this.#instance,
-      clock: this.#clock(),
-      tick: this.#tickUs,
+      clock: this.#track.clock(),
+      tick: this.#track.tickUs,
       ...(name !== undefined && { name }),
       ...(token !== undefined && { token }),
       ...(this.#recordingId !== '' && { resume: position }),
-      state: this.#helloState,
+      state: this.#track.helloState,
     };
   }
 
   #welcome(welcome: Welcome): void {
     this.#recordingId = welcome.recordingId;
     this.#durability = welcome.durability;
-    this.#index = welcome.producer;
-    this.#showSpectators(welcome.spectators);
-    this.#rewound = welcome.rewound ?? 0;
-    this.#view.welcome(welcome, this.#clock());
-    this.#jumps.welcomed(welcome.lastPseq, welcome.takesJumps ?? false);
-    // What the journal has is accepted, whatever acks were lost on the way; everything after it is sent again (W2).
-    this.#outbox.resume(welcome.lastPseq);
-    this.#waiters.accept(this.#outbox.accepted);
+    this.#news.welcome(welcome);
+    this.#track.welcomed(welcome);
+    this.#waiters.accept(this.#track.outbox.accepted);
     this.#departure.welcomed();
     if (welcome.resumption === 'resumed') this.#waiters.open();
   }
 
   #receive(message: DownMessage): void {
     switch (message.kind) {
-      case 'snapshot': {
-        const own = this.#view.snapshot(message.records, this.#index);
-        if (own && this.#rewound > this.#outbox.base) {
-          const entries = [...own.state.entries()].map(({ key, value }) => [key, value] as const);
-          this.#rebase(this.#rewound, entries);
-        }
+      case 'snapshot':
+        this.#news.snapshot(message.records);
         // Only now everything is as it is: what the relay knew better, too.
         this.#waiters.open();
         return;
-      }
       case 'producer':
-        this.#view.producer(message);
+        this.#news.view.producer(message);
         return;
       case 'clocks':
-        this.#view.clocks(message);
+        this.#news.view.clocks(message);
         return;
       case 'events-down':
-        for (const event of message.events) {
-          if (event.producer === this.#index) this.#showOwn(event);
-          else this.#show(this.#view.apply(event));
-        }
-        this.#view.advanceTo(message.upTo);
+        this.#news.events(message);
         this.#acks(message.acks);
         return;
       case 'ack':
@@ -365,64 +304,33 @@ class LiveSession implements Session {
         return;
       case 'expect':
         this.#departure.askAgain();
-        this.#outbox.resendAfter(message.pseq - 1);
+        this.#track.outbox.resendAfter(message.pseq - 1);
         return;
       case 'need-keyframe':
-        this.#outbox.giveUp(message.pseq - 1, 'the relay has another state');
+        this.#track.outbox.giveUp(message.pseq - 1, 'the relay has another state');
         return;
-      case 'notice': {
-        const { retryAfterS } = message;
-        const error = new GametapeError(
-          message.code,
-          message.message,
-          retryAfterS === undefined ? {} : { retryAfterS },
-        );
-        if (message.rewind !== undefined) this.#rewinds.refused(message.rewind, error);
-        else if (!this.#waiters.refuse(message.pseq, error)) this.#emitter.emit('error', error);
+      case 'notice':
+        this.#refused(message);
         return;
-      }
       case 'spectators':
-        this.#showSpectators(message);
+        this.#news.watched(message);
         return;
       case 'ending':
         this.#departure.askedForRest();
-        this.#outbox.flush();
+        this.#track.outbox.flush();
         return;
       case 'ended':
         this.#departure.ended(message.summary);
-        this.#outbox.stop();
+        this.#track.outbox.stop();
         this.#waiters.end(message.summary);
         this.#connection.close();
     }
   }
 
-  #showSpectators({ count, ids }: SpectatorCount): void {
-    const isNews = count !== this.#spectators.count || ids.join() !== this.#spectators.ids.join();
-    this.#spectators = { count, ids };
-    if (isNews) this.#emitter.emit('spectators', this.#spectators);
-  }
-
-  /** What the relay made of this player: it is taken over before anybody hears of it (T8). */
-  #showOwn(event: EventDown): void {
-    const own = { index: this.#index, player: this.player, instance: this.#instance };
-    const body = this.#view.readOwn(event, own);
-    if (body.change?.form === 'keyframe') this.#rebase(event.seq, body.change.entries);
-    if (body.event?.type === EventType.SPEED_CHANGE) this.#followClock(body.event.data.speed !== 0);
-    this.#show(this.#view.showOwn(event, this.player, body.event, () => this.state));
-  }
-
-  #rebase(seq: number, entries: Iterable<readonly [key: string, value: Json]>): void {
-    this.#outbox.rebase(seq);
-    const stamp = this.#stamp();
-    this.#producer.rebase(entries, stamp);
-    this.#spool?.restart();
-    if (this.#producer.hasPending) this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
-  }
-
-  #followClock(follow: boolean): void {
-    const stamp = this.#stamp();
-    this.#producer.followClock(follow, stamp);
-    if (this.#producer.hasPending) this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
+  #refused({ code, message, retryAfterS, rewind, pseq }: Notice): void {
+    const error = new GametapeError(code, message, retryAfterS === undefined ? {} : { retryAfterS });
+    if (rewind !== undefined) this.#rewinds.refused(rewind, error);
+    else if (!this.#waiters.refuse(pseq, error)) this.#emitter.emit('error', error);
   }
 
   #askToRewind(name: string): boolean {
@@ -431,90 +339,50 @@ class LiveSession implements Session {
     return true;
   }
 
-  #show({ event: live }: Shown): void {
-    if (!live) return;
-    // What others have asked for says nothing about what this one still waits for: that would take back what follows.
-    if (live.type === EventType.REWIND && live.player === this.player) this.#rewinds.happened(live.data.name);
-    this.#emitter.emit('event', live);
-    const { type } = live;
-    if (type === 'player_join' || type === 'player_leave' || type === 'player_message' || type === 'rewind') {
-      this.#emitter.emit(type, live);
-    }
-  }
-
   #acks(acks: { accepted: number; stable: number }): void {
-    this.#outbox.acknowledge(acks);
-    this.#waiters.accept(this.#outbox.accepted);
-    this.#waiters.stabilize(this.#outbox.stable);
+    this.#track.outbox.acknowledge(acks);
+    this.#waiters.accept(this.#track.outbox.accepted);
+    this.#waiters.stabilize(this.#track.outbox.stable);
     if (this.#emitter.has('status')) this.#emitter.emit('status', this.status);
   }
 
   #recordAt(stamp: number, event: EventInput, nextState?: State): void {
     this.#departure.checkOpen();
-    const checked = this.#producer.checkEvent(event);
-    if (nextState !== undefined) this.#producer.setState(nextState);
-    this.#outbox.add(this.#producer.encode(checked, stamp), stamp);
-  }
-
-  #recordPending(): void {
-    if (!this.#producer.hasPending) return;
-    const stamp = this.#stamp();
-    this.#outbox.add(this.#producer.encode(undefined, stamp), stamp);
+    this.#track.record(stamp, event, nextState);
   }
 
   #lose(lastPseq: number, error: GametapeError): void {
-    this.#producer.restart();
     this.#waiters.lose(lastPseq, error);
     this.#emitter.emit('error', error);
   }
 
   #ask(request: DepartureRequest): void {
     this.#departure.ask(request);
-    this.#outbox.flush();
+    this.#track.outbox.flush();
   }
 
   #sayLast(): void {
-    for (const message of this.#departure.takeLast(this.#outbox.recorded)) this.#connection.send(message);
+    for (const message of this.#departure.takeLast(this.#track.outbox.recorded)) this.#connection.send(message);
   }
 
   #connectionStatus(status: ConnectionStatus): void {
     if (status === 'live') {
-      this.#outbox.send();
+      this.#track.outbox.send();
       this.#rewinds.sendAll();
     } else {
       this.#rewinds.lost();
-      this.#jumps.lost();
+      this.#track.lost();
     }
     this.#emitter.emit('status', this.status);
   }
 
   #over(error: GametapeError | undefined): void {
-    this.#outbox.stop();
-    this.#stopWatching?.();
+    this.#track.stop();
     const closed = this.#departure.over(error);
     this.#waiters.close(closed);
     this.#rewinds.close(closed);
-    this.#spoolEnded = this.#endSpool();
+    this.#spoolEnded = this.#track.endSpool(this.#departure.summary !== undefined);
     if (error && !this.#departure.summary) this.#emitter.emit('error', error);
-  }
-
-  /** A finished recording has what it accepted; what it did not is kept for the next session to tell. */
-  async #endSpool(): Promise<void> {
-    const { recorded, accepted, stable } = this.#outbox;
-    const isDone = recorded <= (this.#departure.summary ? accepted : stable);
-    // Nobody is left to tell.
-    await this.#spooling?.end(this.#spool, isDone).catch(() => undefined);
-  }
-
-  /** Whole microseconds since this instance started. */
-  #clock(): number {
-    return Math.round(this.#platform.now() - this.#startedAt);
-  }
-
-  /** The clock as events are stamped with it; never goes back. */
-  #stamp(): number {
-    this.#jumps.check();
-    return Math.max(this.#outbox.lastStamp, stampOf(this.#clock()));
   }
 }
 
