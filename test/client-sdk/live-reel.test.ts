@@ -1,11 +1,12 @@
 import type { ServerResponse } from 'node:http';
 import { HttpSource } from '@gametape/client-sdk';
 import { NODE_COMPRESSION } from '@gametape/server';
-import { crc32, JSON_PROFILE, type Welcome } from '@gametape/shared';
+import { crc32, JSON_PROFILE } from '@gametape/shared';
 import { describe, expect, test, vi } from 'vitest';
 import { LiveEdge } from '../../client-sdk/dist/live-edge.js';
 import { LiveReel } from '../../client-sdk/dist/live-reel.js';
 import { newId } from '../support/edited-recording.ts';
+import { ANY_WELCOME } from '../support/fake-relay.ts';
 import { FileServer } from '../support/file-server.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WrittenSession } from '../support/written-session.ts';
@@ -82,7 +83,7 @@ function liveReel({ origin }: FileServer): LiveReel {
     () => 0,
     () => {},
   );
-  edge.welcome({ ...NOBODY, recordingId: RECORDING_ID });
+  edge.welcome({ ...ANY_WELCOME, recordingId: RECORDING_ID, seq: 4 });
   edge.snapshot(new Uint8Array(0));
   const compression = async () => NODE_COMPRESSION;
   return new LiveReel({
@@ -102,23 +103,3 @@ async function recording(): Promise<Uint8Array> {
   await session.add('ann', { type: 'checkpoint', data: { name: 'half' } });
   return await session.finish();
 }
-
-const NOBODY: Omit<Welcome, 'recordingId'> = {
-  kind: 'welcome',
-  protocol: 1,
-  profile: 'json',
-  epoch: 1,
-  seq: 4,
-  resumption: 'new',
-  producer: -1,
-  lastPseq: 0,
-  roomTime: 0,
-  createdAt: 0,
-  silenceMs: 5_000,
-  durability: 'memory',
-  delayMs: 0,
-  holdMs: 50,
-  players: [],
-  spectators: { count: 0, ids: [] },
-  pauses: [],
-};

@@ -73,27 +73,7 @@ export class FakePeer {
 
   /** Without the snapshot that has to follow. */
   welcomeAlone(fields: Partial<Welcome> = {}): void {
-    this.send({
-      kind: 'welcome',
-      protocol: 1,
-      recordingId: 'fake',
-      profile: 'json',
-      epoch: 1,
-      seq: 1,
-      resumption: this.#resumption,
-      producer: 0,
-      lastPseq: 0,
-      roomTime: 0,
-      createdAt: 0,
-      silenceMs: 5_000,
-      durability: 'memory',
-      delayMs: 0,
-      holdMs: 50,
-      players: [],
-      spectators: { count: 0, ids: [] },
-      pauses: [],
-      ...fields,
-    });
+    this.send({ ...ANY_WELCOME, producer: 0, resumption: this.#resumption, ...fields });
   }
 
   get #resumption(): Welcome['resumption'] {
@@ -139,3 +119,25 @@ export class FakeRelay {
     return this.peers[count - 1] as FakePeer;
   }
 }
+
+/** To a room in which nothing has happened yet, for a spectator. */
+export const ANY_WELCOME: Welcome = {
+  kind: 'welcome',
+  protocol: 1,
+  recordingId: 'fake',
+  profile: 'json',
+  epoch: 1,
+  seq: 1,
+  resumption: 'new',
+  producer: -1,
+  lastPseq: 0,
+  roomTime: 0,
+  createdAt: 0,
+  silenceMs: 5_000,
+  durability: 'memory',
+  delayMs: 0,
+  holdMs: 50,
+  players: [],
+  spectators: { count: 0, ids: [] },
+  pauses: [],
+};
