@@ -235,7 +235,8 @@ describe('what others are shown', () => {
 
 describe('slow receivers', () => {
   test('[W8] a spectator that never reads is dropped so that it may resume, and nobody else notices', async () => {
-    const relay = await TestRelay.start({ silenceMs: 1_000 });
+    // Those who read share a process with the load: on a busy machine it may be silent for seconds.
+    const relay = await TestRelay.start({ silenceMs: 5_000 });
     const writer = await RawClient.join(relay.wsUrl, { player: 'writer' });
     const reader = await RawClient.join(relay.wsUrl, { player: 'reader', role: 'spectator' });
     const stuck = await RawClient.join(relay.wsUrl, { player: 'stuck', role: 'spectator' });
@@ -254,7 +255,7 @@ describe('slow receivers', () => {
         worstMs = Math.max(worstMs, performance.now() - sentAt);
         return (await relay.room('arena'))?.spectators === 1;
       },
-      14_000,
+      20_000,
     );
     expect(worstMs).toBeLessThan(1_000);
     expect(process.memoryUsage().rss - rssBefore).toBeLessThan(150 * 1024 * 1024);
