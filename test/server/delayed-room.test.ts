@@ -107,7 +107,8 @@ describe('what a room with a delay tells of how far it has come', () => {
     known.welcomes.length = 0;
     await audience.join(known.receiver, { epoch: 1, seq: 2 });
     await audience.join(made.receiver, { epoch: 1, seq: 9_999 });
-    for (const { welcomes } of [known, made]) expect(welcomes).toMatchObject([{ resumption: 'resumed', seq: 0 }]);
+    for (const { welcomes } of [known, made])
+      expect(welcomes).toMatchObject([{ resumption: 'resumed', epoch: 1, seq: 0 }]);
     await room.room.output.seal();
     const names: string[] = [];
     for await (const { header } of room.journal.sealedBlocks(recordingId, undefined)) {
@@ -120,7 +121,12 @@ describe('what a room with a delay tells of how far it has come', () => {
     for (const name of names) await expect(audience.fragments.read(name)).rejects.toThrow('there is no fragment');
 
     await waitFor('it to be due', () => known.welcomes.length + made.welcomes.length === 4, 10_000);
-    expect(known.welcomes.at(-1)).toMatchObject({ resumption: 'resumed', seq: 3, players: [{ id: 'ann' }] });
+    expect(known.welcomes.at(-1)).toMatchObject({
+      resumption: 'resumed',
+      epoch: room.room.epoch,
+      seq: 3,
+      players: [{ id: 'ann' }],
+    });
     expect(made.welcomes.at(-1)).toMatchObject({ resumption: 'reset', seq: 3 });
     for (const one of [known, made]) await waitFor('the rest', () => textShown(one) === 'at the start and on', 10_000);
     const [name = ''] = names;

@@ -1,4 +1,10 @@
-import { encodeMessage, type RecordingMeta, type Resumption, type SpectatorCount } from '@gametape/shared';
+import {
+  encodeMessage,
+  type Position,
+  type RecordingMeta,
+  type Resumption,
+  type SpectatorCount,
+} from '@gametape/shared';
 import type { JoinPoint } from './join-points.ts';
 
 const PROTOCOL = 1;
@@ -41,6 +47,11 @@ export class AudienceMessages {
     return bytes;
   }
 
+  /** To who comes back to a room of which nothing is shown yet: it stays in the epoch whose position it names. */
+  welcomeUnproven(point: JoinPoint, { epoch }: Position): Uint8Array {
+    return this.#encodeWelcome(point, 'resumed', epoch);
+  }
+
   /** What time it is. */
   clock(): Uint8Array {
     const now = performance.now();
@@ -52,8 +63,8 @@ export class AudienceMessages {
     return this.#clock.bytes;
   }
 
-  #encodeWelcome({ standing }: JoinPoint, resumption: Resumption): Uint8Array {
-    const { meta, epoch, durability, silenceMs, delayMs, roomTime, holdMs, count } = this.#options;
+  #encodeWelcome({ standing }: JoinPoint, resumption: Resumption, epoch = this.#options.epoch): Uint8Array {
+    const { meta, durability, silenceMs, delayMs, roomTime, holdMs, count } = this.#options;
     const { seq, players, pauses, paused } = standing;
     return encodeMessage({
       kind: 'welcome',

@@ -272,7 +272,8 @@ export class Audience {
   /** The relay has come back, and nothing is due yet: no answer may depend on what there will be (V2). */
   #resumeUnproven(receiver: Receiver, point: JoinPoint, resume: Position): void {
     this.#unproven.set(receiver, resume);
-    this.#resume(receiver, point, resume);
+    receiver.sendBytes(this.#messages.welcomeUnproven(point, resume));
+    this.#ready(receiver, resume.seq);
   }
 
   #prove(): void {
