@@ -20,6 +20,8 @@ describe('a rewind', () => {
     typeAll(a, ' more');
     b.record({ type: 'step', data: { of: 'b' } }, { text: 'other', n: 7 });
     await b.stable();
+    const shown = () => ['a', 'b'].map((player) => live.states.get(player)?.text);
+    await waitFor('the spectator to be shown it', () => shown().join() === 'one more,other');
     const heard = [a, b].map((session) => hearRewind(session));
     await a.rewind('here');
     // Whoever hears of it is there already.
@@ -27,8 +29,8 @@ describe('a rewind', () => {
       { name: 'here', own: { text: 'one' }, others: { text: 'two' } },
       { name: 'here', own: { text: 'two' }, others: { text: 'one' } },
     ]);
-    await waitFor('the spectator to be there', () => live.states.get('b')?.text === 'two');
-    expect(live.states.get('a')).toEqual({ text: 'one' });
+    await waitFor('the spectator to be there', () => shown().join() === 'one,two');
+    expect(['a', 'b'].map((player) => live.states.get(player))).toEqual([{ text: 'one' }, { text: 'two' }]);
     typeAll(a, '!');
     typeAll(b, '?');
     await Promise.all([a.stable(), b.stable()]);
