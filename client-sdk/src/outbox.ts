@@ -1,4 +1,4 @@
-import { type EventUp, encodeMessage, GametapeError, LIMITS } from '@gametape/shared';
+import { type EventUp, encodeMessage, GametapeError, LIMITS, type RewindBase } from '@gametape/shared';
 import type { Connection } from './connection.ts';
 import { type QueuedMessage, SendQueue } from './send-queue.ts';
 import type { SessionSpool } from './spool/session-spool.ts';
@@ -49,7 +49,7 @@ export class Outbox {
   /** Last seq that the player had been shown before the events of the batch. */
   #batchShown = 0;
   #shown = 0;
-  #base = 0;
+  #base: RewindBase | undefined;
   #flushedAt = Number.NEGATIVE_INFINITY;
   #flushTimer: ReturnType<typeof setTimeout> | undefined;
   #isFlushScheduled = false;
@@ -79,7 +79,7 @@ export class Outbox {
 
   /** Seq of the last rewind that what is recorded goes on from; 0 if there was none. */
   get base(): number {
-    return this.#base;
+    return this.#base?.seq ?? 0;
   }
 
   /** Stamp of the last event: the next one's is not before it. */
@@ -117,7 +117,7 @@ export class Outbox {
   /** What is recorded from now on goes on from the rewind at that seq, what was recorded before does not (T8). */
   rebase(seq: number): void {
     this.#packBatch();
-    this.#base = seq;
+    this.#base = { seq, firstPseq: this.#recorded + 1 };
   }
 
   /** Sends soon: at the end of this turn if nothing was sent for a while, else when the interval is over. */
@@ -221,7 +221,7 @@ export class Outbox {
     const firstPseq = this.#recorded - this.#batch.length + 1;
     const seq = this.#batchShown;
     const shown = seq === this.#shown ? undefined : { shown: seq };
-    const base = this.#base > 0 ? { base: this.#base } : undefined;
+    const base = this.#base && { base: this.#base };
     const bytes = encodeMessage({ kind: 'events-up', firstPseq, ...shown, ...base, events: this.#batch });
     this.#shown = seq;
     const queuedAt = this.#options.now();

@@ -63,7 +63,7 @@ const UP: { [K in UpMessage['kind']]: fc.Arbitrary<Extract<UpMessage, { kind: K 
       kind: kind('events-up'),
       firstPseq: count.map((pseq) => Math.max(1, pseq)),
       shown: count,
-      base: count,
+      base: fc.record({ seq: count, firstPseq: fc.constant(1) }),
       events: fc.array(fc.record({ stampDelta: micros, body }), { maxLength: 4 }),
     },
     { requiredKeys: ['kind', 'firstPseq', 'events'] },
@@ -276,6 +276,14 @@ describe('messages', () => {
       }),
       { numRuns: 5_000 },
     );
+  });
+
+  test('[W11] [T8] a base that no event of the message, or none at all, can go on from is BAD_MESSAGE', () => {
+    // Events-up with one event, a base, first pseq 3 and base seq 9.
+    const withSince = (since: number) => Uint8Array.of(0x45, 3, 9, since, 0, 0x80);
+    expect(decodeUpMessage(withSince(0))).toMatchObject({ firstPseq: 3, base: { seq: 9, firstPseq: 3 } });
+    expect(decodeUpMessage(withSince(2))).toMatchObject({ base: { seq: 9, firstPseq: 1 } });
+    expect(codeOf(() => decodeUpMessage(withSince(3)))).toBe('BAD_MESSAGE');
   });
 
   test('[W11] maps with the wrong fields are BAD_MESSAGE, and no field gets in that a message does not have', () => {

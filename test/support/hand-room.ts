@@ -6,7 +6,14 @@ import {
   NODE_COMPRESSION,
   NODE_FILES,
 } from '@gametape/server';
-import { BodyEncoder, type GametapeError, JSON_PROFILE, type RecordingMeta, type State } from '@gametape/shared';
+import {
+  BodyEncoder,
+  type GametapeError,
+  JSON_PROFILE,
+  type RecordingMeta,
+  type RewindBase,
+  type State,
+} from '@gametape/shared';
 import { SILENT } from '../../server/dist/log.js';
 import { DEFAULT_RELAY_OPTIONS } from '../../server/dist/options.js';
 import { Flusher } from '../../server/dist/room/flusher.js';
@@ -32,8 +39,9 @@ class HandClock extends RoomClock {
 
 /** A player of it: what its SDK would make. */
 class HandPlayer {
-  readonly seat: Seat;
-  readonly #room: Room;
+  seat: Seat;
+  #room: Room;
+  #base: RewindBase | undefined;
   readonly #bodies = new BodyEncoder(JSON_PROFILE, NODE_COMPRESSION.crc32);
   #pseq = 0;
 
@@ -52,6 +60,18 @@ class HandPlayer {
     this.#accept(this.#bodies.encode({ type, data }, 0));
   }
 
+  /** It is shown the rewind that has put it where `state` is. */
+  follow(seq: number, state: State): void {
+    this.#bodies.rebase(Object.entries(state), 0);
+    this.#base = { seq, firstPseq: this.#pseq + 1 };
+  }
+
+  /** It goes on in the room as it has come back. */
+  returnTo({ room }: HandRoom): void {
+    this.#room = room;
+    this.seat = room.seats.all[this.seat.context.index] as Seat;
+  }
+
   /** So many of its events will not come. */
   skip(count: number): void {
     this.#pseq += count;
@@ -67,7 +87,13 @@ class HandPlayer {
 
   #accept(body: Uint8Array): void {
     const stampDelta = this.#room.clock.now() - this.seat.context.stamp;
-    this.#room.accept(this.seat, { kind: 'events-up', firstPseq: ++this.#pseq, events: [{ stampDelta, body }] });
+    const base = this.#base && { base: this.#base };
+    this.#room.accept(this.seat, {
+      kind: 'events-up',
+      firstPseq: ++this.#pseq,
+      ...base,
+      events: [{ stampDelta, body }],
+    });
   }
 }
 

@@ -1,5 +1,5 @@
 import {
-  ByteWriter,
+  type Body,
   EventType,
   type GameEvent,
   ProducerContext,
@@ -7,9 +7,11 @@ import {
   type RoomProducer,
   type Vocabulary,
 } from '@gametape/shared';
-import type { RestoredProducer } from './room-start.ts';
+import type { RestoredProducer, SpelledEvent } from './room-start.ts';
+import { rememberStale } from './stale-vocabularies.ts';
 
-const scratch = new ByteWriter();
+/** Of more that came without their change, those that go on from them cannot be read: they are stated as lost. */
+const MAX_SPELLED = 16_384;
 
 /** What is known of a producer so far, while its room is being recovered. */
 export class RecoveredProducer implements RestoredProducer {
@@ -23,6 +25,7 @@ export class RecoveredProducer implements RestoredProducer {
   rewoundAt = 0;
   leftOut = 0;
   readonly staleVocabularies = new Map<number, Vocabulary>();
+  readonly spelled: SpelledEvent[] = [];
   /** Events of it are missing in the log, before what is left out from here on (J4). */
   isCut = false;
 
@@ -33,23 +36,29 @@ export class RecoveredProducer implements RestoredProducer {
   /** The vocabulary starts over with the next entry, and the next change has to be a keyframe (D3). */
   skipTo(pseq: number): void {
     this.context.skipTo(pseq);
+    this.#forgetStale();
     this.restarts = true;
     this.needsKeyframe = true;
   }
 
   /** A rewind has restored its state: whatever its next change would have had to be, it is relative to that (T8). */
   rewind(seq: number, before: Vocabulary): void {
-    if (before.learnedTemplates.length > 0) this.staleVocabularies.set(this.rewoundAt, before);
+    rememberStale(this.staleVocabularies, this.rewoundAt, before);
     this.rewoundAt = seq;
     this.restarts = false;
     this.needsKeyframe = false;
   }
 
-  /** An event that came without its change had taught its template to those of its kind that may still come. */
-  observeStale(event: GameEvent): void {
-    const vocabulary = [...this.staleVocabularies.values()].at(-1);
-    vocabulary?.writeTemplate(scratch, event, 0, true);
-    scratch.truncate(0);
+  /** An event of its own, spelled where it may be one that came without its change. */
+  observeOwn({ event, change }: Body, pseq: number, isSpelled: boolean): void {
+    this.restarts = false;
+    if (change) this.needsKeyframe = false;
+    const isEmpty = change?.form === 'delta' && change.ops.length === 0;
+    // Nothing but what goes on from the last rewind changes anything.
+    if (change && !isEmpty) this.#forgetStale();
+    else if (event && isSpelled && this.rewoundAt > 0 && this.spelled.length < MAX_SPELLED) {
+      this.spelled.push({ pseq, template: { type: event.type, keys: Object.keys(event.data) } });
+    }
   }
 
   /** A player that left, or was there to the end, had said how much it recorded; one that was dropped or superseded has not. */
@@ -58,6 +67,11 @@ export class RecoveredProducer implements RestoredProducer {
     this.isPresent = type === EventType.PLAYER_JOIN;
     const hasSaid = !this.isPresent && (data.reason === 'left' || data.reason === 'ended');
     this.expected = hasSaid ? this.context.pseq : null;
+  }
+
+  #forgetStale(): void {
+    this.staleVocabularies.clear();
+    this.spelled.length = 0;
   }
 }
 

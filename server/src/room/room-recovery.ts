@@ -167,7 +167,8 @@ class Recovery {
       if (gap.producer === entry.producer && gap.lastPseq < entry.pseq) this.#takeGap(gap);
     }
     const before = !isOwn && hasKeyframe(entry.body) ? context.vocabulary.fork() : undefined;
-    const { event, change } = context.advance(entry, 'DAMAGED', this.#compression.crc32);
+    const body = context.advance(entry, 'DAMAGED', this.#compression.crc32);
+    const { event } = body;
     producer.hasJoined = true;
     // Entries are found by counting: what lies before a hole is of no use to anybody.
     if (entry.seq > this.#headSeq + 1) {
@@ -179,10 +180,8 @@ class Recovery {
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
     const isMadeForOwner = !isOwn && isForOwner(event?.type);
     this.#recent.add({ entry, restarts: isOwn && producer.restarts, isForOwner: isMadeForOwner });
-    if (isOwn) producer.restarts = false;
-    if (isOwn && change) producer.needsKeyframe = false;
+    if (isOwn) producer.observeOwn(body, entry.pseq, isSpelled(entry.body));
     if (isMadeForOwner && before) producer.rewind(entry.seq, before);
-    if (isOwn && event && isSpelled(entry.body)) producer.observeStale(event);
     if (!event) return;
     this.#events++;
     this.#playClock.observe(entry.time, context.player, event);

@@ -5,6 +5,7 @@ import {
   type ProducerContext,
   type Profile,
   type RecordingMeta,
+  type Template,
   type Vocabulary,
 } from '@gametape/shared';
 import type { Journal } from '../journal/journal.ts';
@@ -76,4 +77,12 @@ export interface RestoredProducer {
   readonly leftOut: number;
   /** By base, the vocabulary of events that may still come and go on from before a rewind. */
   readonly staleVocabularies: ReadonlyMap<number, Vocabulary>;
+  /** What may have taught one of those its template since (T8). */
+  readonly spelled: readonly SpelledEvent[];
+}
+
+/** An event that was recorded with its template spelled out. */
+export interface SpelledEvent {
+  readonly pseq: number;
+  readonly template: Template;
 }

@@ -185,7 +185,7 @@ export class Room {
    *
    * @throws GametapeError for an event that may not be recorded; those before it are.
    */
-  accept(seat: Seat, { firstPseq, shown, base = 0, events }: EventsUp): void {
+  accept(seat: Seat, { firstPseq, shown, base, events }: EventsUp): void {
     const { context } = seat;
     if (seat.awaitsGap || !this.#mayRecord(seat)) return;
     if (firstPseq > context.pseq + 1) {
@@ -194,7 +194,7 @@ export class Room {
     }
     // T5: a client cannot have been shown what does not exist.
     if (shown !== undefined) seat.shown = Math.min(shown, this.recording.headSeq);
-    seat.follow(Math.min(base, seat.rewoundAt));
+    if (base) seat.follow(base);
     const arrival = this.clock.now();
     for (const [index, event] of events.entries()) {
       const pseq = firstPseq + index;
@@ -337,7 +337,7 @@ export class Room {
     const isFollowed = seat.base >= seat.rewoundAt;
     seat.restarts = isFollowed;
     seat.needsKeyframe = isFollowed;
-    seat.staleVocabularies.clear();
+    seat.forgetStale();
     this.output.addGap(gap);
     this.#environment.log.warn({ room: this.name, player: seat.player, ...gap }, 'gap');
   }

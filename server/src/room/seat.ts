@@ -1,15 +1,20 @@
-import { decodeEvent, isGametapeError, type ProducerContext, type RoomProducer, Vocabulary } from '@gametape/shared';
+import {
+  decodeEvent,
+  isGametapeError,
+  type ProducerContext,
+  type RewindBase,
+  type RoomProducer,
+  Vocabulary,
+} from '@gametape/shared';
 import { ClockEstimate } from '../timeline/clock-estimate.ts';
 import { type Key, ORIGIN } from '../timeline/key.ts';
 import type { Receiver } from './receiver.ts';
 import { withoutChange } from './relay-bodies.ts';
-import type { RestoredProducer } from './room-start.ts';
+import type { RestoredProducer, SpelledEvent } from './room-start.ts';
+import { rememberStale } from './stale-vocabularies.ts';
 
 /** Checksums of this many bodies are kept, to tell a resent event from another one under its number (W2). */
 const REMEMBERED_BODIES = 1_024;
-
-/** So many rewinds that it answers may be on their way to a player before what it made meanwhile cannot be read any more. */
-const REMEMBERED_REWINDS = 8;
 
 /**
  * One producer's place in a room, connected or not.
@@ -46,10 +51,13 @@ export class Seat {
   /** Seq of the last rewind that restored its state, and of the last one that it goes on from: events between are stale (T8). */
   rewoundAt = 0;
   base = 0;
+  #baseFirstPseq = 1;
   /** The last of its events that a journal had and recovery left out: it sends them again, or they are lost (J4). */
   leftOut = 0;
   /** By base, the vocabulary of events that go on from an older state, where it is more than the profile's. */
   readonly staleVocabularies = new Map<number, Vocabulary>();
+  /** Recovered, and not told to the vocabulary that they belong to: which one that is only its next event tells. */
+  #spelled: readonly SpelledEvent[] = [];
   /** It has said how much it recorded, and all of it is here: the room ends without more of it (W6). */
   isDone = false;
   graceTimer: NodeJS.Timeout | undefined;
@@ -80,6 +88,7 @@ export class Seat {
     seat.rewoundAt = standing.rewoundAt;
     seat.leftOut = standing.leftOut;
     for (const [base, vocabulary] of standing.staleVocabularies) seat.staleVocabularies.set(base, vocabulary);
+    seat.#spelled = standing.spelled;
     return seat;
   }
 
@@ -89,20 +98,25 @@ export class Seat {
 
   /** Its state is that of a rewind from entry `seq` on. What is on its way goes on from the state and vocabulary before. */
   rewind(seq: number): void {
-    const { vocabulary } = this.context;
-    if (vocabulary.learnedTemplates.length > 0) this.staleVocabularies.set(this.rewoundAt, vocabulary.fork());
+    rememberStale(this.staleVocabularies, this.rewoundAt, this.context.vocabulary.fork());
     this.rewoundAt = seq;
     this.restarts = false;
     this.needsKeyframe = false;
-    if (this.staleVocabularies.size <= REMEMBERED_REWINDS) return;
-    this.staleVocabularies.delete(this.staleVocabularies.keys().next().value as number);
   }
 
   /** What it makes goes on from that rewind: nothing that goes on from one before will come. */
-  follow(base: number): void {
-    if (base <= this.base) return;
-    this.base = base;
-    for (const earlier of this.staleVocabularies.keys()) if (earlier < base) this.staleVocabularies.delete(earlier);
+  follow({ seq, firstPseq }: RewindBase): void {
+    if (seq <= this.base) return;
+    this.base = Math.min(seq, this.rewoundAt);
+    this.#baseFirstPseq = firstPseq;
+    for (const earlier of this.staleVocabularies.keys())
+      if (earlier < this.base) this.staleVocabularies.delete(earlier);
+  }
+
+  /** What is on its way was made after a gap, and starts a vocabulary over. */
+  forgetStale(): void {
+    this.staleVocabularies.clear();
+    this.#spelled = [];
   }
 
   /**
@@ -113,6 +127,9 @@ export class Seat {
     const { base } = this;
     const { profile } = this.context.vocabulary;
     const vocabulary = this.staleVocabularies.get(base) ?? new Vocabulary(profile);
+    // All that its player had made since that rewind, and that the journal has, was read with this one.
+    for (const { pseq, template } of this.#spelled) if (pseq >= this.#baseFirstPseq) vocabulary.teach(template);
+    this.#spelled = [];
     try {
       const { event, hasChange } = decodeEvent(body, vocabulary, 'BAD_MESSAGE');
       this.staleVocabularies.set(base, vocabulary);

@@ -92,6 +92,13 @@ export class Vocabulary {
     if (remember) this.#learnTemplate(template);
   }
 
+  /** Takes over what one that has been told of that template knows of it. */
+  teach(template: Template): void {
+    if (this.#numberOfTemplate(template.type, template.keys) === undefined && this.#hasRoomFor(template)) {
+      this.#learnTemplate(template);
+    }
+  }
+
   readTemplate(reader: ByteReader, number: number): Template {
     if (number >= FIRST && number - FIRST < this.#templateCount) {
       const index = number - FIRST;

@@ -12,6 +12,7 @@ import {
   EventsFlag,
   type EventUp,
   MessageByte,
+  type RewindBase,
   type UpMessage,
 } from './messages.ts';
 import { readEnded, readHello, readMap, readNotice, readWelcome } from './read-maps.ts';
@@ -154,7 +155,7 @@ function readEventsUp(reader: ByteReader, flags: number): UpMessage {
   const firstPseq = reader.varint();
   if (firstPseq === 0) reader.fail('has an event number 0');
   const shown = flags & EventsFlag.Shown ? { shown: reader.varint() } : undefined;
-  const base = flags & EventsFlag.Base ? { base: reader.varint() } : undefined;
+  const base = flags & EventsFlag.Base ? { base: readBase(reader, firstPseq) } : undefined;
   const events: EventUp[] = [];
   if (flags & EventsFlag.Single) events.push({ stampDelta: reader.zigzagUnit(), body: reader.raw(reader.left) });
   else {
@@ -163,6 +164,13 @@ function readEventsUp(reader: ByteReader, flags: number): UpMessage {
     }
   }
   return ended(reader, { kind: 'events-up', firstPseq, ...shown, ...base, events });
+}
+
+function readBase(reader: ByteReader, firstPseq: number): RewindBase {
+  const seq = reader.varint();
+  const since = reader.varint();
+  if (since >= firstPseq) reader.fail('has a base since an event that there cannot be,');
+  return { seq, firstPseq: firstPseq - since };
 }
 
 function readEventsDown(reader: ByteReader): EventDown[] {

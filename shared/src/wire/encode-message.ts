@@ -138,7 +138,10 @@ function writeEventsUp(writer: ByteWriter, { firstPseq, shown, base, events }: E
   writer.byte(MessageByte['events-up'] | (single ? EventsFlag.Single : 0) | flags);
   writer.varint(firstPseq);
   if (shown !== undefined) writer.varint(shown);
-  if (base !== undefined) writer.varint(base);
+  if (base !== undefined) {
+    writer.varint(base.seq);
+    writer.varint(firstPseq - base.firstPseq);
+  }
   if (!single) writer.varint(events.length);
   for (const { stampDelta, body } of events) {
     writer.zigzagUnit(stampDelta);

@@ -61,9 +61,17 @@ export interface EventsUp {
   readonly firstPseq: number;
   /** The last seq that this player had been shown (T4); undefined if the same as before. */
   readonly shown?: number;
-  /** Seq of the last rewind that the states of these events go on from (T8); undefined if there was none. */
-  readonly base?: number;
+  /** The last rewind that these events go on from (T8); undefined if there was none. */
+  readonly base?: RewindBase;
   readonly events: readonly EventUp[];
+}
+
+/** A rewind as the player knows of it that it put somewhere else (T8). */
+export interface RewindBase {
+  /** Of the player's own entry. */
+  readonly seq: number;
+  /** Of the first event that goes on from it. */
+  readonly firstPseq: number;
 }
 
 export interface EventUp {
