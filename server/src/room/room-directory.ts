@@ -32,7 +32,7 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly origin: FindOrigin;
   /** Recordings that nobody is shown yet (V2). */
-  readonly embargo: Pick<Embargo, 'begin' | 'end' | 'holds'>;
+  readonly embargo: Pick<Embargo, 'begin' | 'beginUntil' | 'end' | 'holds'>;
 }
 
 /** Finds, opens and retires rooms. */
