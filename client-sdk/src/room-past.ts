@@ -205,7 +205,8 @@ export class RoomPast {
     const bytes = await answer.bytes(limit);
     if (answer.status === 200) return bytes;
     const error = errorIn(bytes);
-    if (error.code === 'ROOM_ENDED' && typeof error.recordingId === 'string') throw new RoomOver(error.recordingId);
+    // The recording that the relay names is that of the room's last session, which may be another one.
+    if (error.code === 'ROOM_ENDED') throw new RoomOver(this.#options.recordingId);
     const code = typeof error.code === 'string' ? (error.code as ErrorCode) : 'NOT_FOUND';
     throw new GametapeError(code, `${url}: ${error.message ?? `the server answers with status ${answer.status}`}`);
   }
