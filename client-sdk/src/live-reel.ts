@@ -17,7 +17,7 @@ const FINISHING: Persistence = {
   isWorthIt: (error) => isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_RECORDING'),
 };
 
-export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression'> {
+export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression' | 'signal'> {
   readonly edge: LiveEdge;
   readonly compression: () => Promise<Compression>;
 }
@@ -140,7 +140,7 @@ export class LiveReel implements Reel, LiveSource {
   async #openPast(): Promise<RoomPast> {
     const { RoomPast } = await import('./room-past.ts');
     const { compression, ...options } = this.#options;
-    return new RoomPast({ ...options, compression: await compression() });
+    return new RoomPast({ ...options, compression: await compression(), signal: this.#closing.signal });
   }
 
   async #refresh(past: RoomPast, from: number): Promise<void> {

@@ -31,7 +31,8 @@ export function doubling(firstMs: number): (tries: number) => number {
   return (tries) => firstMs * 2 ** (tries - 1);
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+/** Resolves after that time, or as soon as nobody waits any more. */
+export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

@@ -17,6 +17,7 @@ describe('the past of a session, in a room that has had others since', () => {
       recordingId,
       token: undefined,
       compression: NODE_COMPRESSION,
+      signal: new AbortController().signal,
     });
     await past.refresh(0);
     await first.end();
