@@ -182,22 +182,24 @@ export class Audience {
    * The room is over. Everybody is shown the rest and told so, when it is due.
    *
    * @param ended undefined where no recording could be made
+   * @returns false if it was stopped before
    */
-  async end(ended: Ended | undefined, code: number, reason: string): Promise<void> {
+  async end(ended: Ended | undefined, code: number, reason: string): Promise<boolean> {
     if (this.isDelayed) {
-      if (this.#isStopped) return;
+      if (this.#isStopped) return false;
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#endTimer = setTimeout(resolve, this.#options.delayMs);
       });
       // Whoever is still here when the relay stops comes back to a recording, when that is due.
-      if (this.#isStopped) return;
+      if (this.#isStopped) return false;
       this.#dueLine.release();
     }
     this.#feed.showNow();
     const bytes = ended && encodeMessage(ended);
     for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
     this.closeAll(code, reason);
+    return true;
   }
 
   closeAll(code: number, reason: string): void {

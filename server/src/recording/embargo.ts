@@ -32,6 +32,11 @@ export class Embargo {
     this.#remember(recordingId);
   }
 
+  /** Nobody here will know when it is: the recording itself says so. */
+  abandon(recordingId: string): void {
+    this.#held.delete(recordingId);
+  }
+
   /** A recording says how much later it was shown: that holds for what an earlier process left, too. */
   async holds(recordingId: string): Promise<boolean> {
     if (this.#held.has(recordingId)) return true;
