@@ -190,7 +190,12 @@ export class RoomDirectory {
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
   prepare(preparation: Preparation): Promise<string> {
-    return this.#origins.add(preparation, (name) => this.#rooms.has(name));
+    return this.#origins.add(preparation, (name) => this.#isTaken(name));
+  }
+
+  /** Somebody plays there, or goes on to as soon as the room is back. */
+  #isTaken(name: string): boolean {
+    return this.#rooms.has(name) || this.#quarantined.has(name) || this.#returning.suspended.find(name) !== undefined;
   }
 
   /** Those who watched it have not been shown the end of that recording (V2). */
