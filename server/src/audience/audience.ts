@@ -102,6 +102,11 @@ export class Audience {
     return this.#options.delayMs * 1_000;
   }
 
+  /** It has come back, and nothing of it is due yet. */
+  get #isNothingShown(): boolean {
+    return this.isDelayed && this.#shown === undefined;
+  }
+
   /** Room time as spectators are shown it, in microseconds. */
   get roomTime(): number {
     return this.#options.clock.now() - this.delayUs;
@@ -135,10 +140,12 @@ export class Audience {
     this.#count.changed();
     try {
       const point = await this.#joinPoints.next();
+      const isNothingShown = this.#isNothingShown;
       await this.#turnstile.pass(() => {
         if (!resume) this.#begin(receiver, point, false);
-        else if (this.isDelayed && !this.#shown) this.#resumeUnproven(receiver, point, resume);
-        else if (this.#hasShown(resume)) this.#resume(receiver, point, resume);
+        else if (this.#isNothingShown) this.#resumeUnproven(receiver, point, resume);
+        // It may have begun to be shown since that point was taken.
+        else if (this.#hasShown(resume)) this.#resume(receiver, isNothingShown ? this.#pointNow() : point, resume);
         else this.#begin(receiver, point, true);
       });
     } catch (error) {
@@ -280,12 +287,17 @@ export class Audience {
 
   #prove(): void {
     if (this.#unproven.size === 0) return;
-    const point = { standing: this.view.standing(), snapshot: [] };
+    const point = this.#pointNow();
     for (const [receiver, position] of this.#unproven) {
       if (this.#hasShown(position)) this.#resume(receiver, point, position);
       else void this.#reset(receiver);
     }
     this.#unproven.clear();
+  }
+
+  /** For who needs no snapshot. What a room with a delay shows is in the journal. */
+  #pointNow(): JoinPoint {
+    return { standing: this.view.standing(), snapshot: [] };
   }
 
   #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {
