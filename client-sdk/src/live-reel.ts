@@ -79,11 +79,23 @@ export class LiveReel implements Reel, LiveSource {
   finish(): void {
     const { edge, recordingId } = this.#options;
     this.#finished(recordingId).then(
-      ({ duration }) => this.end(duration, false),
+      ({ duration }) => this.#endAnyway(duration, false),
       () => {
-        if (!this.#closing.signal.aborted) this.end(edge.duration, true);
+        if (!this.#closing.signal.aborted) this.#endAnyway(edge.duration, true);
       },
     );
+  }
+
+  /** Nobody is left who would send it again: what has arrived and does not fit is left out, one after the other. */
+  #endAnyway(durationS: number, isComplete: boolean): void {
+    for (;;) {
+      try {
+        this.end(durationS, isComplete);
+        return;
+      } catch (error) {
+        if (!isGametapeError(error)) throw error;
+      }
+    }
   }
 
   secondsAt(time: number): number {
