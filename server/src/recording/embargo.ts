@@ -8,7 +8,7 @@ export class Embargo {
   readonly #store: RecordingStore;
   readonly #held = new Set<string>();
   readonly #due = new Set<string>();
-  /** Of those that are not in a file yet, when they are due: milliseconds since 1970. */
+  /** When those are due that need not be in a file which says so: milliseconds since 1970. */
   readonly #dueMs = new Map<string, number>();
 
   constructor(store: RecordingStore) {
@@ -20,7 +20,7 @@ export class Embargo {
     this.#held.add(recordingId);
   }
 
-  /** A room that had ended in an earlier process: until there is a file, nothing else says when it is due. */
+  /** It is not for them before that time, whatever becomes of the room here. */
   beginUntil(recordingId: string, dueMs: number): void {
     for (const [id, earlierMs] of this.#dueMs) if (earlierMs <= Date.now()) this.#dueMs.delete(id);
     if (dueMs > Date.now()) this.#dueMs.set(recordingId, dueMs);
@@ -32,7 +32,7 @@ export class Embargo {
     this.#remember(recordingId);
   }
 
-  /** Nobody here will know when it is: the recording itself says so. */
+  /** Nobody here will know when it is: it is due at its time. */
   abandon(recordingId: string): void {
     this.#held.delete(recordingId);
   }

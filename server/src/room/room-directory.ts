@@ -10,6 +10,7 @@ import {
 import { type LingeringEmbargo, LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
+import { dueTimeMs } from '../recording/due-time.ts';
 import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
 import { FinishingRooms, type FinishingRoomsOptions } from './finishing-rooms.ts';
@@ -283,7 +284,10 @@ export class RoomDirectory {
     const room = new Room(start, { ...shared, onFailure, onFault });
     const live: LiveRoom = new LiveRoom(room, options, {
       // Until all of it is shown, its past is what the journal has.
-      finish: ({ meta, audience }, end) => this.#finishing.finish(meta, end, audience.isDelayed),
+      finish: ({ meta, audience }, end) => {
+        this.#deps.embargo.beginUntil(meta.recordingId, dueTimeMs(meta, end));
+        return this.#finishing.finish(meta, end, audience.isDelayed);
+      },
       ended: () => {
         this.#origins.delete(room.name);
         this.#finishing.track(this.#lingering.add(live));
