@@ -37,6 +37,8 @@ export interface EdgePoint {
   readonly seq: number;
   /** What was shown last. */
   readonly last: Place;
+  /** How often the room had lost what had been shown. */
+  readonly losses: number;
 }
 
 /**
@@ -57,7 +59,6 @@ export class LiveEdge implements ReelStates {
   #queue = new TimelineQueue();
   #clock = new PlayClock();
   #epoch = 0;
-  /** Of the last welcome. */
   #welcomeEpoch = 0;
   #holdUs = 0;
   /** From this clock to room time, and when it was last told; undefined while the connection is away: time stands still. */
@@ -84,6 +85,11 @@ export class LiveEdge implements ReelStates {
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Of the last welcome, also while there is no position in it yet. */
+  get welcomeEpoch(): number {
+    return this.#welcomeEpoch;
   }
 
   /** Position of what has arrived (W4). */
@@ -143,10 +149,11 @@ export class LiveEdge implements ReelStates {
 
   fork(): EdgePoint {
     const states = this.#states?.fork() ?? this.#newStates([]);
-    return { states, queue: this.#queue.items, seq: this.seq, last: this.#last };
+    return { states, queue: this.#queue.items, seq: this.seq, last: this.#last, losses: this.#recent.losses };
   }
 
-  welcome({ profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused }: Welcome): void {
+  welcome(welcome: Welcome): void {
+    const { profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused, lostAfter } = welcome;
     const isJump = resumption !== 'resumed' && this.#states !== undefined;
     if (isJump) for (const follower of [...this.#followers]) follower.jump();
     this.#profile = profileNamed(profile);
@@ -163,6 +170,7 @@ export class LiveEdge implements ReelStates {
       this.#restarting.clear();
       this.#recent.startAt(seq);
     }
+    if (lostAfter !== undefined) this.#lose(lostAfter);
     this.#missedUpTo = seq;
     this.#tick();
   }
@@ -245,6 +253,13 @@ export class LiveEdge implements ReelStates {
   stop(): void {
     clearTimeout(this.#timer);
     this.#offset = undefined;
+  }
+
+  /** What is after that seq now are other entries, of other producers: the snapshot and the past tell of those. */
+  #lose(seq: number): void {
+    this.#producers.clear();
+    this.#recent.lose(seq);
+    this.#tell((follower) => follower.lost());
   }
 
   #newStates(contexts: readonly ProducerContext[]): RoomStates {

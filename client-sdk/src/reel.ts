@@ -64,6 +64,8 @@ export interface EdgeFollower {
   moved(): void;
   /** The edge is about to jump over what it missed: a cursor that is forked now will go on without a hole. */
   jump(): void;
+  /** Some of what has been shown is not there any more: cursors take it back with their next step. */
+  lost(): void;
   /** Nothing is to come any more: a cursor that is forked now has the rest. */
   over(): void;
 }

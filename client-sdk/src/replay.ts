@@ -83,6 +83,7 @@ export class Replay implements Playhead {
         if (this.#isLive) this.#emitter.emit('timeupdate', this.duration);
       },
       jump: () => this.#edgeJumps(),
+      lost: () => this.#takeLate(),
       // What has not arrived is in the recording that the room leaves.
       over: () => this.#edgeJumps(),
     });
@@ -417,7 +418,11 @@ export class Replay implements Playhead {
 
   #edgeStepped(step: ReelStep): void {
     if (this.#isLive) this.#show(step);
-    else if (this.#isPaused && !this.#seek) this.#showLate();
+    else this.#takeLate();
+  }
+
+  #takeLate(): void {
+    if (!this.#isLive && this.#isPaused && !this.#seek) this.#showLate();
   }
 
   /** What came late is shown although nothing plays. */

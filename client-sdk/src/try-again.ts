@@ -31,7 +31,7 @@ export function doubling(firstMs: number): (tries: number) => number {
   return (tries) => firstMs * 2 ** (tries - 1);
 }
 
-function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
