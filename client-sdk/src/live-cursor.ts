@@ -120,19 +120,25 @@ export class LiveCursor implements ReelCursor {
     }
   }
 
+  get nextAt(): number {
+    if (this.#recorded) return this.#recorded.nextAt;
+    const next = this.#corrected.length > 0 ? this.#furthest : this.#first()?.place;
+    return next?.time ?? Number.POSITIVE_INFINITY;
+  }
+
   step(): ReelStep {
     if (this.#recorded) return this.#recorded.step();
     const corrected = this.#corrected.shift();
     if (corrected !== undefined) {
       const { time, seq } = this.#furthest;
-      return { player: corrected, time: this.#source.secondsAt(time), seq, late: false, event: undefined };
+      return { player: corrected, time: this.#source.secondsAt(time), at: time, seq, late: false, event: undefined };
     }
     const arrival = this.#take();
     if (!arrival) throw new TypeError('a step after the last');
     const { seq, producer, time, hlc } = arrival;
     const { player, body } = this.#states.apply(arrival);
     if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
-    return { player, time: this.#source.secondsAt(time), seq, late: false, event: body.event };
+    return { player, time: this.#source.secondsAt(time), at: time, seq, late: false, event: body.event };
   }
 
   get #furthest(): Place {

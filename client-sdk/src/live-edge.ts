@@ -2,8 +2,10 @@ import {
   type Clocks,
   type Crc32,
   type EventDown,
+  type GameEvent,
   GametapeError,
   isGametapeError,
+  mayPause,
   PlayClock,
   type ProducerContext,
   type ProducerNews,
@@ -19,12 +21,14 @@ import {
 import type { PlayerView } from './api.ts';
 import { after, comparePlaces, type Place, RecentArrivals, TimelineQueue } from './arrivals.ts';
 import { toSeconds } from './producer.ts';
-import type { EdgeFollower, ReelStates, ReelStep } from './reel.ts';
+import type { EdgeFollower, ReelStates, ReelStep, ReelTimes } from './reel.ts';
 import { RoomPlayers } from './room-players.ts';
 import { type Arrival, type Producers, RoomStates } from './room-states.ts';
 
 /** Longest time between two looks at the clock, in milliseconds: time goes on in a quiet room too. */
 const TICK_MS = 50;
+/** What becomes of whole microseconds in seconds and back differs by less than this. */
+const ROUNDING_US = 1e-3;
 /** How much a clock may gain on another: an estimate from below sinks by as much until a message raises it. */
 const DRIFT = 200e-6;
 
@@ -45,7 +49,7 @@ export interface EdgePoint {
  * The live end of a room. What arrives is held back until room time, as far as it can be told from here, has passed its own
  * time and the hold: it is then shown in the order of the timeline. What comes after its time has been shown is late (T6).
  */
-export class LiveEdge implements ReelStates {
+export class LiveEdge implements ReelStates, ReelTimes {
   readonly #crc32: Crc32;
   readonly #now: () => number;
   readonly #onOutOfStep: (error: GametapeError) => void;
@@ -140,6 +144,10 @@ export class LiveEdge implements ReelStates {
     return toSeconds(this.#clock.playTime(time));
   }
 
+  lastAt(seconds: number): number {
+    return Math.min(this.#clock.lastRoomTime(Math.floor(seconds * 1e6 + ROUNDING_US)), this.#shownTime);
+  }
+
   follow(follower: EdgeFollower): () => void {
     this.#followers.add(follower);
     return () => {
@@ -167,6 +175,7 @@ export class LiveEdge implements ReelStates {
       this.#states = this.#newStates([]);
       this.#queue = new TimelineQueue();
       this.#clock = new PlayClock(pauses, paused);
+      if (isJump) this.#tell((follower) => follower.retimed());
       this.#restarting.clear();
       this.#recent.startAt(seq);
     }
@@ -300,13 +309,18 @@ export class LiveEdge implements ReelStates {
     const late = time <= this.#passedTime;
     const { player, body } = (this.#states as RoomStates).apply(arrival);
     if (body.event) {
-      this.#clock.observe(time, player, body.event);
+      this.#observe(time, player, body.event);
       this.#players.follow(player, body.event, producer);
     }
     if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
-    const step: ReelStep = { player, time: this.secondsAt(time), seq, late, event: body.event };
+    const step: ReelStep = { player, time: this.secondsAt(time), at: time, seq, late, event: body.event };
     this.#shownTime = Math.max(this.#shownTime, time);
     this.#tell((follower) => follower.step(step));
+  }
+
+  #observe(time: number, player: string, event: GameEvent): void {
+    this.#clock.observe(time, player, event);
+    if (time < this.#shownTime && mayPause(event)) this.#tell((follower) => follower.retimed());
   }
 
   #tell(call: (follower: EdgeFollower) => void): void {

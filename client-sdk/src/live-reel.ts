@@ -48,6 +48,7 @@ export class LiveReel implements Reel, LiveSource {
       get players() {
         return edge.players;
       },
+      times: edge,
       stateOf: (player) => edge.stateOf(player),
       fork: () => new LiveCursor(this, edge.fork()),
       follow: (follower) => edge.follow(follower),

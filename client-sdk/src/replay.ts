@@ -1,6 +1,7 @@
 import type { State } from '@gametape/shared';
 import type { Playhead, PlayheadEvents, ReplayEvent } from './api.ts';
 import { Emitter } from './emitter.ts';
+import { PlayPosition, type Standing } from './play-position.ts';
 import type { Reel, ReelCursor, ReelStates, ReelStep } from './reel.ts';
 import { type ReplayClock, SYSTEM_CLOCK } from './replay-clock.ts';
 import { stepBack } from './step-back.ts';
@@ -16,12 +17,9 @@ export interface ReplayOptions {
   readonly maxGap?: number;
 }
 
-/** Where a seek ends. `last` is the step that it ends right after, if there are more of that time. */
-interface Destination {
+/** Where a seek ends. */
+interface Destination extends Standing {
   readonly cursor: ReelCursor;
-  readonly time: number;
-  readonly upTo: number;
-  readonly last?: ReelStep | undefined;
 }
 
 /**
@@ -39,14 +37,12 @@ export class Replay implements Playhead {
   readonly #emitter = new Emitter<PlayheadEvents>();
   readonly #unfollow: (() => void) | undefined;
   #cursor: ReelCursor | undefined;
-  /** Of a live room, also once that has ended. */
-  readonly #isGrowing: boolean;
   #isLive = false;
   /** What the edge missed is shown as fast as it comes. */
   #isCatchingUp = false;
   #generation = 0;
   /** Of what is shown, and where a seek is going. */
-  #time = 0;
+  readonly #position: PlayPosition;
   #sought: number | undefined;
   #rate = 1;
   #maxGap: number;
@@ -57,12 +53,6 @@ export class Replay implements Playhead {
   #reading: Promise<void> = Promise.resolve();
   #frameAtMs = 0;
   #cancelFrame: (() => void) | undefined;
-  /** Everything up to this time has been passed; before the very start it is minus infinity. */
-  #upTo = Number.NEGATIVE_INFINITY;
-  /** Play time of the last step or seek: nothing happened since. */
-  #idleSince = 0;
-  /** The step shown last, while that is the exact place: several may be of one time. */
-  #last: ReelStep | undefined;
   #error: unknown;
 
   /** At the start of a recording, or the end of a live room, and paused. */
@@ -70,11 +60,10 @@ export class Replay implements Playhead {
     this.#reel = 'reel' in source ? source.reel : source;
     this.#clock = clock;
     this.#maxGap = maxGap ?? Number.POSITIVE_INFINITY;
-    const { edge, duration } = this.#reel;
-    this.#isGrowing = edge !== undefined;
+    const { edge } = this.#reel;
+    this.#position = new PlayPosition(edge?.times);
     if (!edge) return;
-    this.#time = duration;
-    this.#upTo = duration;
+    this.#position.moveTo(this.#end);
     this.#cursor = edge.fork();
     this.#unfollow = edge.follow({
       step: (step) => this.#edgeStepped(step),
@@ -84,6 +73,7 @@ export class Replay implements Playhead {
       },
       jump: () => this.#edgeJumps(),
       lost: () => this.#takeLate(),
+      retimed: () => this.#retime(),
       // What has not arrived is in the recording that the room leaves.
       over: () => this.#edgeJumps(),
     });
@@ -94,7 +84,7 @@ export class Replay implements Playhead {
   }
 
   get currentTime(): number {
-    return this.#sought ?? (this.#isLive ? this.duration : this.#time);
+    return this.#sought ?? (this.#isLive ? this.duration : this.#position.time);
   }
 
   set currentTime(time: number) {
@@ -189,7 +179,7 @@ export class Replay implements Playhead {
     const to = Math.min(Math.max(time, 0), duration);
     this.#sought = to;
     const seek = this.#go(generation, async () => {
-      if (edge && time >= duration) return { cursor: edge.fork(), time: this.duration, upTo: this.duration };
+      if (edge && time >= duration) return { cursor: edge.fork(), ...this.#end };
       // What rounding made of the end must not hide the last of it; and only what is before the start misses nothing at 0.
       const at = time === Number.NEGATIVE_INFINITY ? time : to >= duration ? Number.POSITIVE_INFINITY : to;
       return { cursor: await this.#reel.cursorAt(at), time: to, upTo: at };
@@ -262,13 +252,11 @@ export class Replay implements Playhead {
 
   async #arrive(generation: number, read: () => Promise<Destination>): Promise<void> {
     try {
-      const { cursor, time, upTo, last } = await read();
+      const { cursor, ...standing } = await read();
       if (generation !== this.#generation) return;
       this.#cursor = cursor;
-      this.#last = last;
-      this.#time = time;
-      this.#upTo = upTo;
-      this.#idleSince = time;
+      this.#position.moveTo(standing);
+      const { time } = standing;
       this.#seek = undefined;
       this.#sought = undefined;
       this.#emitter.emit('seeked', time);
@@ -295,12 +283,12 @@ export class Replay implements Playhead {
     const nowMs = this.#clock.now();
     const passedMs = Math.min(Math.max(nowMs - this.#frameAtMs, 0), MAX_FRAME_MS);
     this.#frameAtMs = nowMs;
-    const to = this.#isCatchingUp ? this.duration : this.#time + (passedMs / 1_000) * this.#rate;
+    const to = this.#isCatchingUp ? this.duration : this.#position.time + (passedMs / 1_000) * this.#rate;
     if (!(await this.#advance(to, generation))) return;
-    this.#emitter.emit('timeupdate', this.#time);
+    this.#emitter.emit('timeupdate', this.#position.time);
     if (generation !== this.#generation) return;
     if (this.#hasCaughtUp()) this.#follow();
-    else if (!this.#reel.edge && this.#time >= this.duration) this.#end();
+    else if (!this.#reel.edge && this.#position.time >= this.duration) this.#stopAtEnd();
     else this.#scheduleFrame();
   }
 
@@ -325,13 +313,12 @@ export class Replay implements Playhead {
         if (generation !== this.#generation) return false;
         continue;
       }
-      if (to - this.#idleSince < this.#maxGap || to >= this.duration) break;
+      if (to - this.#position.idleSince < this.#maxGap || to >= this.duration) break;
       to = Math.min(next, this.duration);
-      this.#idleSince = to;
+      this.#position.skipTo(to);
     }
-    this.#time = Math.max(this.#time, Math.min(to, this.duration));
-    this.#upTo = !this.#reel.edge && this.#time >= this.duration ? Number.POSITIVE_INFINITY : this.#time;
-    if (this.#last && this.#last.time < this.#time) this.#last = undefined;
+    const time = Math.max(this.#position.time, Math.min(to, this.duration));
+    this.#position.advanceTo(time, !this.#reel.edge && time >= this.duration);
     return true;
   }
 
@@ -348,13 +335,13 @@ export class Replay implements Playhead {
       shown = event;
       left--;
     }
-    this.#emitter.emit('timeupdate', this.#time);
+    this.#emitter.emit('timeupdate', this.#position.time);
     return shown;
   }
 
   async #stepBack(events: number, generation: number): Promise<ReplayEvent | undefined> {
     let event: ReplayEvent | undefined;
-    const place = { time: Math.max(this.#upTo, this.#last?.time ?? this.#upTo), last: this.#last };
+    const { place } = this.#position;
     const seek = this.#go(generation, async () => {
       const { cursor, step } = await stepBack(this.#reel, place, events);
       event = step && eventOf(step, cursor);
@@ -362,35 +349,38 @@ export class Replay implements Playhead {
       return { cursor, time, upTo: step ? time : Number.NEGATIVE_INFINITY, last: step };
     });
     this.#seek = seek;
-    this.#emitter.emit('seeking', this.#time);
+    this.#emitter.emit('seeking', this.#position.time);
     await seek;
     return generation === this.#generation ? event : undefined;
   }
 
   /** Tells of a step that the cursor, or the edge, has just made. */
   #show(step: ReelStep): ReplayEvent | undefined {
-    const { player, time, seq } = step;
+    const { player, time, at, seq } = step;
     // The edge knows it better: what it shows may be of a time that is over, and is not late.
-    const late = this.#isLive ? step.late : this.#isPast(time);
-    if (!late) this.#last = step;
-    this.#time = Math.max(this.#time, Math.min(time, this.duration));
-    this.#idleSince = this.#time;
+    const late = this.#isLive ? step.late : this.#position.isPast(at);
+    this.#position.stepped(step, late, this.duration);
     const event = eventOf({ ...step, late }, this.#shown as ReelStates);
     if (event) this.#emitter.emit('event', event);
     this.#emitter.emit('change', { player, time, seq, late });
     return event;
   }
 
-  #end(): void {
+  /** Of a room that goes on, as far as it is there. */
+  get #end(): Standing {
+    return { time: this.duration, upTo: this.duration };
+  }
+
+  #stopAtEnd(): void {
     this.#isEnded = true;
     this.#isPaused = true;
     this.#emitter.emit('pause', this.currentTime);
-    this.#emitter.emit('ended', this.#time);
+    this.#emitter.emit('ended', this.#position.time);
   }
 
   /** There is nothing that the edge has shown and this has not. */
   #hasCaughtUp(): boolean {
-    if (!this.#reel.edge || this.#time < this.duration) return false;
+    if (!this.#reel.edge || this.#position.time < this.duration) return false;
     const next = this.#cursor?.nextTime();
     return typeof next === 'number' && next > this.duration;
   }
@@ -403,17 +393,14 @@ export class Replay implements Playhead {
     this.#isEnded = false;
     this.#isCatchingUp = false;
     this.#cursor = undefined;
-    this.#last = undefined;
     if (wasPaused) this.#emitter.emit('play', this.duration);
   }
 
   #leaveEdge(): void {
     if (!this.#isLive) return;
-    this.#time = this.duration;
-    this.#upTo = this.#time;
+    this.#position.moveTo(this.#end);
     this.#cursor = this.#reel.edge?.fork();
     this.#isLive = false;
-    this.#last = undefined;
   }
 
   #edgeStepped(step: ReelStep): void {
@@ -437,14 +424,22 @@ export class Replay implements Playhead {
         next.then(again, (error) => this.#fail(error, generation));
         return;
       }
-      if (!this.#isPast(next)) return;
+      if (!this.#position.isPast(this.#cursor.nextAt)) return;
       this.#show(this.#cursor.step());
     }
   }
 
-  /** Everything up to that time has been shown, in a reel where something may still come. */
-  #isPast(time: number): boolean {
-    return this.#isGrowing && (time <= this.#upTo || (this.#last !== undefined && time < this.#last.time));
+  /** A pause that came late has moved all that came after it: what is shown stays, and its time is another one. */
+  #retime(): void {
+    this.#position.retime();
+    if (this.#isLive || this.#seek) return;
+    this.#emitter.emit('timeupdate', this.#position.time);
+    if (this.#isPaused) return;
+    // What a frame was about to show is of other times.
+    const isCatchingUp = this.#isCatchingUp;
+    this.#begin();
+    this.#isCatchingUp = isCatchingUp;
+    this.#run();
   }
 
   #edgeJumps(): void {
