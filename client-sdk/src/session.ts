@@ -216,7 +216,7 @@ class LiveSession implements Session {
 
   async end(outcome: JsonObject = {}): Promise<SessionSummary> {
     if (this.#departure.summary) return this.#departure.summary;
-    if (!this.#departure.isEnding) this.#departure.checkOpen();
+    if (!this.#departure.isEnding || this.#departure.isOver) this.#departure.checkOpen();
     const ended = this.#waiters.ended();
     this.#ask({ kind: 'end', outcome });
     const summary = await ended;
