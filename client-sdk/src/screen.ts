@@ -160,13 +160,17 @@ export class Screen {
 
   /** What came late is shown although nothing plays. Returns what has to be waited for before it is shown. */
   showLate(isStale: IsStale): Promise<unknown> | undefined {
+    let isShown = false;
+    let waiting: Promise<unknown> | undefined;
     while (!isStale() && this.#cursor) {
       const next = this.#cursor.nextTime();
-      if (typeof next !== 'number') return next;
-      if (!this.#position.isPast(this.#cursor.nextAt)) return undefined;
+      if (typeof next !== 'number') waiting = next;
+      if (waiting || !this.#position.isPast(this.#cursor.nextAt)) break;
       this.show(this.#cursor.step());
+      isShown = true;
     }
-    return undefined;
+    if (isShown && !isStale()) this.#emitter.emit('timeupdate', this.time);
+    return waiting;
   }
 
   get #shown(): ReelStates | undefined {

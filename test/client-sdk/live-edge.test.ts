@@ -113,6 +113,8 @@ describe('a pause that comes late', () => {
     const { live, peer, events, at } = await watchAt(20);
     live.pause();
     const standing = live.currentTime;
+    const painted: number[] = [];
+    live.on('timeupdate', () => painted.push(events.length));
     const ann = new Writer(0);
     const later = [22, 24, 26].map((s, index) => ann.event(1 + index, at(s)));
     peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 3, events: later });
@@ -131,6 +133,8 @@ describe('a pause that comes late', () => {
       [true, at(5) / 1e6],
     ]);
     expect(live.currentTime).toBeCloseTo(standing - 10, 5);
+    // Who paints with the time paints what came late too.
+    expect(painted.at(-1)).toBe(2);
     live.playbackRate = 16;
     live.play();
     await waitFor('the rest', () => events.length === 5);
