@@ -17,7 +17,7 @@ const FINISHING: Persistence = {
   isWorthIt: (error) => isGametapeError(error, 'NOT_FOUND') || isGametapeError(error, 'BAD_RECORDING'),
 };
 
-export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression'> {
+export interface LiveReelOptions extends Omit<RoomPastOptions, 'compression' | 'signal'> {
   readonly edge: LiveEdge;
   readonly compression: () => Promise<Compression>;
 }
@@ -82,11 +82,23 @@ export class LiveReel implements Reel, LiveSource {
   finish(): void {
     const { edge, recordingId } = this.#options;
     this.#finished(recordingId).then(
-      ({ duration }) => this.end(duration, false),
+      ({ duration }) => this.#endAnyway(duration, false),
       () => {
-        if (!this.#closing.signal.aborted) this.end(edge.duration, true);
+        if (!this.#closing.signal.aborted) this.#endAnyway(edge.duration, true);
       },
     );
+  }
+
+  /** Nobody is left who would send it again: what has arrived and does not fit is left out, one after the other. */
+  #endAnyway(durationS: number, isComplete: boolean): void {
+    for (;;) {
+      try {
+        this.end(durationS, isComplete);
+        return;
+      } catch (error) {
+        if (!isGametapeError(error)) throw error;
+      }
+    }
   }
 
   secondsAt(time: number): number {
@@ -106,13 +118,13 @@ export class LiveReel implements Reel, LiveSource {
   async past(isStale: boolean): Promise<RoomPast> {
     const { edge, recordingId } = this.#options;
     if (this.#isOver) throw new RoomOver(recordingId);
-    if (edge.welcomeEpoch !== this.#pastEpoch) this.#opening = undefined;
-    this.#pastEpoch = edge.welcomeEpoch;
     this.#opening ??= this.#openPast();
     const past = await this.#opening;
     const { from } = this.recent;
-    if (isStale) past.forgetNames();
-    if (isStale || past.rows.length === 0 || past.headSeq < from) await this.#refresh(past, from);
+    const isAnew = isStale || edge.welcomeEpoch !== this.#pastEpoch;
+    this.#pastEpoch = edge.welcomeEpoch;
+    if (isAnew) past.forgetNames();
+    if (isAnew || past.rows.length === 0 || past.headSeq < from) await this.#refresh(past, from);
     for (const producer of past.producers.values()) {
       if (!edge.producers.has(producer.index)) edge.producers.set(producer.index, producer);
     }
@@ -158,7 +170,7 @@ export class LiveReel implements Reel, LiveSource {
   async #openPast(): Promise<RoomPast> {
     const { RoomPast } = await import('./room-past.ts');
     const { compression, ...options } = this.#options;
-    return new RoomPast({ ...options, compression: await compression() });
+    return new RoomPast({ ...options, compression: await compression(), signal: this.#closing.signal });
   }
 
   async #refresh(past: RoomPast, from: number): Promise<void> {

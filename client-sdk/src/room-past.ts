@@ -17,7 +17,7 @@ import { comparePlaces, type Place } from './arrivals.ts';
 import { askHttp, CUT_OFF } from './platform/http-answer.ts';
 import { RoomOver } from './room-over.ts';
 import type { Arrival } from './room-states.ts';
-import { tryAgain } from './try-again.ts';
+import { pause, tryAgain } from './try-again.ts';
 
 const SILENCE_MS = 30_000;
 const MAX_SYNC_BYTES = 64 * 1024 * 1024;
@@ -56,12 +56,14 @@ export interface RoomPastOptions {
   readonly recordingId: string;
   readonly token: string | undefined;
   readonly compression: Compression;
+  /** Aborted when nobody waits for anything any more: its reason is what the caller gets. */
+  readonly signal: AbortSignal;
 }
 
 /** What a room has recorded so far, in fragments over HTTP: what has a name never changes, and some of it is kept. */
 export class RoomPast {
   readonly #options: RoomPastOptions;
-  readonly #identity = new RecordingIdentity();
+  #identity = new RecordingIdentity();
   /** Least recently used first. */
   readonly #kept = new Map<string, { fragment: Fragment; bytes: number }>();
   readonly #loads = new Map<string, Promise<Fragment>>();
@@ -69,6 +71,8 @@ export class RoomPast {
   #rows: PastRow[] = [];
   #tail: PastRow | undefined;
   #headSeq = 0;
+  #epoch: number | undefined;
+  #delayMs = 0;
   #checkpoints: readonly PastCheckpoint[] = [];
 
   constructor(options: RoomPastOptions) {
@@ -93,6 +97,11 @@ export class RoomPast {
     return this.#identity.producers;
   }
 
+  /** Of the fragments that are known. */
+  get #lastSeq(): number {
+    return this.#rows.at(-1)?.lastSeq ?? 0;
+  }
+
   /** Names that were good may not be any more: the relay was started anew. What is kept stays good. */
   forgetNames(): void {
     this.#rows = [];
@@ -102,13 +111,18 @@ export class RoomPast {
 
   /** Asks what there is until that is everything up to `seq`. @throws RoomOver, GametapeError */
   async refresh(seq: number): Promise<void> {
-    for (let tries = 1; ; tries++) {
+    const { signal } = this.#options;
+    const startedAt = performance.now();
+    for (let tries = 1; ; ) {
+      signal.throwIfAborted();
       await this.#sync();
       if (this.#headSeq >= seq) return;
-      if (tries === SYNC_TRIES) {
+      // A relay that was started anew shows nothing of a room with a delay before that has passed once (V2).
+      const isHidden = this.#headSeq === 0 && performance.now() - startedAt < this.#delayMs;
+      if (!isHidden && tries++ === SYNC_TRIES) {
         throw new GametapeError('TIMED_OUT', `${this.#url('sync')}: knows no events after ${this.#headSeq}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, SYNC_AGE_MS / 4));
+      await pause(isHidden ? SYNC_AGE_MS : SYNC_AGE_MS / 4, signal);
     }
   }
 
@@ -153,18 +167,31 @@ export class RoomPast {
   }
 
   async #sync(): Promise<void> {
-    const after = this.#rows.at(-1)?.lastSeq ?? 0;
+    const after = this.#lastSeq;
     const url = this.#url(`sync?after=${after}`);
     const text = new TextDecoder().decode(await this.#get(url, MAX_SYNC_BYTES, 'no-cache'));
     const answer = JSON.parse(text) as Json;
     if (!isJsonObject(answer)) throw new GametapeError('BAD_MESSAGE', `${url}: expected JSON, found something else`);
     if (answer.recordingId !== this.#options.recordingId) throw new RoomOver(this.#options.recordingId);
+    const isAnew = this.#epoch !== undefined && answer.epoch !== this.#epoch;
+    if (isAnew) this.#forgetEpoch();
+    // It goes on from what is forgotten by now.
+    if (isAnew || after > this.#lastSeq) return await this.#sync();
     this.#learn(answer);
+  }
+
+  /** The relay was started anew: its blocks may be others, and a producer whose place in the room was lost with it, too. */
+  #forgetEpoch(): void {
+    this.#epoch = undefined;
+    this.#identity = new RecordingIdentity();
+    this.forgetNames();
   }
 
   /** The relay is taken at its word here: what fragments say of themselves is checked. */
   #learn(answer: JsonObject): void {
     const { room, recordingId } = this.#options;
+    this.#epoch = Number(answer.epoch);
+    this.#delayMs = Number(answer.delayMs);
     this.#identity.meta = {
       recordingId,
       room,
@@ -178,10 +205,10 @@ export class RoomPast {
       this.#identity.addProducer(producer, fail);
     }
     for (const row of answer.fragments as unknown as PastRow[]) {
-      if (row.firstSeq > (this.#rows.at(-1)?.lastSeq ?? 0)) this.#rows.push(row);
+      if (row.firstSeq > this.#lastSeq) this.#rows.push(row);
     }
     const tail = answer.tail as unknown as PastRow | undefined;
-    const isNews = tail !== undefined && tail.lastSeq > (this.#rows.at(-1)?.lastSeq ?? 0);
+    const isNews = tail !== undefined && tail.lastSeq > this.#lastSeq;
     // What a tail holds was placed at any time, as far as can be told without it.
     this.#tail = isNews
       ? { ...tail, firstTime: Number.NEGATIVE_INFINITY, lastTime: Number.POSITIVE_INFINITY }
@@ -205,7 +232,8 @@ export class RoomPast {
     const bytes = await answer.bytes(limit);
     if (answer.status === 200) return bytes;
     const error = errorIn(bytes);
-    if (error.code === 'ROOM_ENDED' && typeof error.recordingId === 'string') throw new RoomOver(error.recordingId);
+    // The recording that the relay names is that of the room's last session, which may be another one.
+    if (error.code === 'ROOM_ENDED') throw new RoomOver(this.#options.recordingId);
     const code = typeof error.code === 'string' ? (error.code as ErrorCode) : 'NOT_FOUND';
     throw new GametapeError(code, `${url}: ${error.message ?? `the server answers with status ${answer.status}`}`);
   }

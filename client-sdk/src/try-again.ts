@@ -31,6 +31,7 @@ export function doubling(firstMs: number): (tries: number) => number {
   return (tries) => firstMs * 2 ** (tries - 1);
 }
 
+/** Resolves after that time, or as soon as nobody waits any more. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -8,6 +8,7 @@ import { LiveReel } from '../../client-sdk/dist/live-reel.js';
 import { newId } from '../support/edited-recording.ts';
 import { ANY_WELCOME } from '../support/fake-relay.ts';
 import { FileServer } from '../support/file-server.ts';
+import { bodyOf } from '../support/raw-client.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WrittenSession } from '../support/written-session.ts';
 
@@ -36,6 +37,30 @@ describe('a room that is over, of which the relay knows nothing any more', () =>
     await expect(liveReel(server).cursorAt(0)).rejects.toMatchObject({ code: 'NOT_FOUND' });
     expect(server.requests.filter((request) => request.includes('/sync')).length).toBe(5);
     expect(performance.now() - startedAt).toBeGreaterThan(1_000);
+  });
+});
+
+describe('a room that is over, of which something came that does not fit', () => {
+  test('[V1] it ends all the same, and its recording tells the rest', async () => {
+    const server = await FileServer.start({ [PATH]: await recording() });
+    const { reel, edge } = liveReelOf(server);
+    edge.producer({ kind: 'producer', index: 0, player: 'ann', instance: 'ann-1' });
+    const body = bodyOf({ change: { form: 'delta', ops: [{ op: 'delete', key: 'n' }] } });
+    const events = [5, 6].map((seq) => ({ seq, producer: 0, time: 1e9, hlc: 0, stamp: 0, body }));
+    edge.arrived(events, 6);
+    let over = 0;
+    edge.follow({
+      step: () => {},
+      moved: () => {},
+      jump: () => {},
+      lost: () => {},
+      retimed: () => {},
+      over: () => void over++,
+    });
+    reel.finish();
+    await waitFor('it to be over', () => over > 0);
+    expect([reel.rest, reel.edge]).toEqual([RECORDING_ID, undefined]);
+    await reel.close();
   });
 });
 
@@ -77,7 +102,11 @@ function recorded(reel: LiveReel) {
   return reel.recorded(RECORDING_ID, Number.NEGATIVE_INFINITY, () => false);
 }
 
-function liveReel({ origin }: FileServer): LiveReel {
+function liveReel(server: FileServer): LiveReel {
+  return liveReelOf(server).reel;
+}
+
+function liveReelOf({ origin }: FileServer): { reel: LiveReel; edge: LiveEdge } {
   const edge = new LiveEdge(
     crc32,
     () => 0,
@@ -86,7 +115,7 @@ function liveReel({ origin }: FileServer): LiveReel {
   edge.welcome({ ...ANY_WELCOME, recordingId: RECORDING_ID, seq: 4 });
   edge.snapshot(new Uint8Array(0));
   const compression = async () => NODE_COMPRESSION;
-  return new LiveReel({
+  const reel = new LiveReel({
     edge,
     baseUrl: origin,
     room: 'room',
@@ -94,6 +123,7 @@ function liveReel({ origin }: FileServer): LiveReel {
     token: undefined,
     compression,
   });
+  return { reel, edge };
 }
 
 /** Ann's `n` is the number of her event; they lie apart by a millisecond. */

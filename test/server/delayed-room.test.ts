@@ -1,5 +1,6 @@
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SyncAnswers } from '../../server/dist/audience/sync-answers.js';
+import { Turnstile } from '../../server/dist/audience/turnstile.js';
 import { HandRoom } from '../support/hand-room.ts';
 import { HandSpectator } from '../support/hand-spectator.ts';
 import { type Synced, statesOf } from '../support/room-past.ts';
@@ -132,6 +133,29 @@ describe('what a room with a delay tells of how far it has come', () => {
     const [name = ''] = names;
     expect((await syncOf(room)).fragments[0]?.name).toBe(name);
     expect((await audience.fragments.read(name)).length).toBeGreaterThan(0);
+  });
+});
+
+describe('a room with a delay that is shown just when somebody comes back to it', () => {
+  test('[V2] [W4] who had begun to come in before is told of it as it is now', async () => {
+    const dataDir = await tempDir();
+    const first = await HandRoom.open(dataDir, undefined, DELAYED);
+    first.join('ann', 'at the start');
+    await first.seal();
+    first.room.output.stop();
+    first.room.audience.stop();
+    await first.journal.close();
+    const room = closing(await HandRoom.recover(dataDir));
+    const { audience, epoch } = room.room;
+    const { pass } = Turnstile.prototype;
+    const turn = vi.spyOn(Turnstile.prototype, 'pass').mockImplementationOnce(async function (this: Turnstile, work) {
+      await waitFor('it to be shown', () => audience.shown, 10_000);
+      return await pass.call(this, work);
+    } as typeof pass);
+    onTestFinished(() => turn.mockRestore());
+    const one = new HandSpectator();
+    await audience.join(one.receiver, { epoch: 1, seq: 2 });
+    expect(one.welcomes.at(-1)).toMatchObject({ resumption: 'resumed', epoch, seq: 2, players: [{ id: 'ann' }] });
   });
 });
 

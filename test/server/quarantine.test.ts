@@ -4,6 +4,7 @@ import { connect, type Session } from '@gametape/client-sdk';
 import { NODE_COMPRESSION } from '@gametape/server';
 import { BlockBuilder, CloseCode, EventType, JSON_PROFILE, NO_BLOCK, ProducerContext } from '@gametape/shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { LiveRoom } from '../../server/dist/room/live-room.js';
 import { RecentEntries } from '../../server/dist/room/recent-entries.js';
 import { relayBody } from '../../server/dist/room/relay-bodies.js';
 import { RelayEvents } from '../../server/dist/room/relay-events.js';
@@ -58,6 +59,42 @@ describe('a fault in one room', () => {
       'after',
     ]);
     await good.end();
+  });
+
+  test('[S4] of a session that is over for its players closes nobody out of the next one of that name', async () => {
+    const relay = await TestRelay.start({ spectatorDelayMs: 3_000 });
+    const ended = vi.spyOn(LiveRoom.prototype, 'end');
+    const first = await joined(relay, 'poison');
+    await first.end();
+    const endedAt = performance.now();
+    const next = await joined(relay, 'poison');
+    const watch = { room: 'poison', player: 'w', role: 'spectator' } as const;
+    const watcher = await RawClient.join(relay.wsUrl, watch);
+    const [live] = ended.mock.contexts as unknown as LiveRoom[];
+    live?.guard(() => {
+      throw new TypeError('a fault on purpose');
+    });
+    expect(await watcher.end()).toMatchObject({ code: CloseCode.SERVER_ERROR });
+    const other = await RawClient.join(relay.wsUrl, { room: 'poison', player: 'other' });
+    expect(other.welcome.recordingId).toBe(next.recordingId);
+    // What it had to show is not due for that.
+    const { recordingId: id } = first;
+    expect((await relay.get(`/v1/recordings/${id}.lmsp`)).status).toBe(404);
+    await waitFor('it to be due', async () => (await relay.get(`/v1/recordings/${id}.lmsp`)).status === 200);
+    expect(performance.now() - endedAt).toBeGreaterThan(2_500);
+  });
+
+  test('[S4] [V2] closes nobody out of an earlier session of that name, which is still shown', async () => {
+    const relay = await TestRelay.start({ spectatorDelayMs: 3_000 });
+    const first = await joined(relay, 'poison');
+    await first.end();
+    const next = await joined(relay, 'poison');
+    const quarantined = vi.spyOn(LiveRoom.prototype, 'quarantine');
+    faultInAccept();
+    next.say('during');
+    await waitFor('the fault', () => quarantined.mock.calls.length > 0);
+    const spectator = await RawClient.join(relay.wsUrl, { room: 'poison', player: 'w', role: 'spectator' });
+    expect(spectator.welcome.recordingId).toBe(first.recordingId);
   });
 
   test('[S4] bad bytes in a journal: that recording stays as it is, all others come back', async () => {

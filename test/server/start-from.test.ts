@@ -1,8 +1,10 @@
 import { connect, type Session } from '@gametape/client-sdk';
-import { BytesSource, RecordingReader } from '@gametape/shared';
+import { FileJournal } from '@gametape/server';
+import { BytesSource, GametapeError, RecordingReader } from '@gametape/shared';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { startRelay } from '../../server/dist/index.js';
 import { SILENT } from '../../server/dist/log.js';
+import { RoomJournal } from '../../server/dist/room/room-journal.js';
 import { RoomOrigins } from '../../server/dist/room/room-origins.js';
 import { RelayProcess, TestRelay } from '../support/relay.ts';
 import { SlowNetwork } from '../support/slow-network.ts';
@@ -79,6 +81,21 @@ describe('a room that starts from a checkpoint of a recording', () => {
     expect(await ask(relay, { room: 'x' })).toEqual([400, refusal('BAD_MESSAGE')]);
     await join(relay, 'a', 'arena');
     expect(await ask(relay, { from: `${id}#here` })).toEqual([409, refusal('NAME_TAKEN')]);
+  });
+
+  test('[T8] [J5] so is one that is read-only for now: the session there goes on', async () => {
+    const relay = await TestRelay.start();
+    const a = await join(relay, 'a', 'arena');
+    const failed = new GametapeError('JOURNAL_FAILED', 'on purpose');
+    vi.spyOn(FileJournal.prototype, 'claim').mockRejectedValue(failed);
+    vi.spyOn(RoomJournal.prototype, 'flush').mockImplementation(() => {
+      throw failed;
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    a.say('what cannot be written');
+    await waitFor('it to be read-only', async () => (await relay.get('/readyz')).status === 503);
+    const refusal = { error: expect.objectContaining({ code: 'NAME_TAKEN' }) };
+    expect(await ask(relay, { room: 'arena', spectatorDelayS: 5 })).toEqual([409, refusal]);
   });
 
   test('[S2] a relay keeps 64 that nobody has opened, and takes another when one of them is opened', async () => {

@@ -100,6 +100,27 @@ describe('play time', () => {
     expect(clock.pauses(20_000)).toEqual([...before.slice(0, -1), [19_986, 19_988], [19_990, 19_994]]);
   });
 
+  test('[T6] [S2] a pause that lasts, and comes later than so many others, does not undo the time that they let pass', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, player: string, to: number) =>
+      clock.observe(time, player, { type: EventType.SPEED_CHANGE, data: { speed: to } });
+    for (let i = 0; i < 2_000; i++) {
+      speed(10 * i, 'ada', 0);
+      speed(10 * i + 4, 'ada', 1);
+    }
+    speed(16, 'bob', 0);
+    const { past, paused } = clock;
+    expect(paused).toEqual({ since: past.at(-1)?.[1], players: ['bob'] });
+    const again = new PlayClock(past, paused);
+    for (const time of [10, 10_000, 20_000, 30_000]) {
+      const playTime = clock.playTime(time);
+      expect(playTime).toBe(again.playTime(time));
+      expect(clock.playTime(clock.roomTime(playTime))).toBe(playTime);
+    }
+    speed(20_010, 'bob', 1);
+    expect(clock.playTime(20_020)).toBe(clock.playTime(20_010) + 10);
+  });
+
   test('[T6] [T7] is the same in whatever order events come, as long as those that each player made come in theirs', () => {
     fc.assert(
       fc.property(anyTimeline.map(atDifferentTimes), fc.infiniteStream(fc.nat({ max: 11 })), (events, choices) => {

@@ -102,6 +102,11 @@ export class Audience {
     return this.#options.delayMs * 1_000;
   }
 
+  /** It has come back, and nothing of it is due yet. */
+  get #isNothingShown(): boolean {
+    return this.isDelayed && this.#shown === undefined;
+  }
+
   /** Room time as spectators are shown it, in microseconds. */
   get roomTime(): number {
     return this.#options.clock.now() - this.delayUs;
@@ -135,10 +140,12 @@ export class Audience {
     this.#count.changed();
     try {
       const point = await this.#joinPoints.next();
+      const isNothingShown = this.#isNothingShown;
       await this.#turnstile.pass(() => {
         if (!resume) this.#begin(receiver, point, 'new');
-        else if (this.isDelayed && !this.#shown) this.#resumeUnproven(receiver, point, resume);
-        else if (this.#hasShown(resume)) this.#resume(receiver, point, resume);
+        else if (this.#isNothingShown) this.#resumeUnproven(receiver, point, resume);
+        // It may have begun to be shown since that point was taken.
+        else if (this.#hasShown(resume)) this.#resume(receiver, isNothingShown ? this.#pointNow() : point, resume);
         else this.#begin(receiver, point, 'reset', this.#lostAfter(resume));
       });
     } catch (error) {
@@ -182,22 +189,24 @@ export class Audience {
    * The room is over. Everybody is shown the rest and told so, when it is due.
    *
    * @param ended undefined where no recording could be made
+   * @returns false if it was stopped before
    */
-  async end(ended: Ended | undefined, code: number, reason: string): Promise<void> {
+  async end(ended: Ended | undefined, code: number, reason: string): Promise<boolean> {
     if (this.isDelayed) {
-      if (this.#isStopped) return;
+      if (this.#isStopped) return false;
       await new Promise<void>((resolve) => {
         this.#stopped = resolve;
         this.#endTimer = setTimeout(resolve, this.#options.delayMs);
       });
       // Whoever is still here when the relay stops comes back to a recording, when that is due.
-      if (this.#isStopped) return;
+      if (this.#isStopped) return false;
       this.#dueLine.release();
     }
     this.#feed.showNow();
     const bytes = ended && encodeMessage(ended);
     for (const receiver of this.#spectators) if (bytes) receiver.sendBytes(bytes);
     this.closeAll(code, reason);
+    return true;
   }
 
   closeAll(code: number, reason: string): void {
@@ -286,12 +295,17 @@ export class Audience {
 
   #prove(): void {
     if (this.#unproven.size === 0) return;
-    const point = { standing: this.view.standing(), snapshot: [] };
+    const point = this.#pointNow();
     for (const [receiver, position] of this.#unproven) {
       if (this.#hasShown(position)) this.#resume(receiver, point, position);
       else void this.#reset(receiver, this.#lostAfter(position));
     }
     this.#unproven.clear();
+  }
+
+  /** For who needs no snapshot. What a room with a delay shows is in the journal. */
+  #pointNow(): JoinPoint {
+    return { standing: this.view.standing(), snapshot: [] };
   }
 
   #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {

@@ -66,10 +66,10 @@ export class Fragments {
   }
 
   /**
-   * The fragments with entries after `after`, none of them after the mark; and the tail up to the mark. Where nothing is shown
+   * The fragments, none with entries after the mark; and the tail up to the mark. Where nothing is shown
    * yet there is neither.
    */
-  async list(mark: FlushMark | undefined, after: number): Promise<{ fragments: readonly FragmentRow[]; tail?: Tail }> {
+  async list(mark: FlushMark | undefined): Promise<{ fragments: readonly FragmentRow[]; tail?: Tail }> {
     if (!mark) return { fragments: [] };
     // Blocks are closed meanwhile: the tail has to go on from those that are listed.
     const tail = this.#tail(mark);
@@ -78,7 +78,7 @@ export class Fragments {
     let startTime = 0;
     for (const known of [...older, ...this.#own]) {
       if (known.lastSeq >= tail.firstSeq) break;
-      if (known.lastSeq > after) fragments.push({ ...known, startTime });
+      fragments.push({ ...known, startTime });
       startTime = Math.max(startTime, known.lastTime);
     }
     return { fragments, tail: { ...tail, startTime } };

@@ -4,15 +4,17 @@ import type { LiveRoom } from '../room/live-room.ts';
 /** Rooms that ended last, of which it is known what they left. */
 const MAX_ENDED = 1_024;
 
+export type LingeringEmbargo = Pick<Embargo, 'begin' | 'end' | 'abandon'>;
+
 /** Rooms that are over for their players, and that those who watch with a delay are still shown (V2). */
 export class LingeringRooms {
-  readonly #embargo: Pick<Embargo, 'begin' | 'end'>;
+  readonly #embargo: LingeringEmbargo;
   readonly #rooms = new Map<string, LiveRoom>();
   readonly #release = new Map<LiveRoom, () => void>();
   /** The last recording of rooms that are over for everybody, by name. */
   readonly #ended = new Map<string, string>();
 
-  constructor(embargo: Pick<Embargo, 'begin' | 'end'>) {
+  constructor(embargo: LingeringEmbargo) {
     this.#embargo = embargo;
   }
 
@@ -61,10 +63,11 @@ export class LingeringRooms {
     this.#ended.delete(name);
   }
 
-  /** Nothing of it is shown any more. True for one that was here. */
-  delete({ room: { recordingId } }: LiveRoom): boolean {
+  /** Nothing of it is shown any more, whether to its end or not. True for one that was here. */
+  delete({ room: { recordingId } }: LiveRoom, isShown: boolean): boolean {
     if (!this.#rooms.delete(recordingId)) return false;
-    this.#embargo.end(recordingId);
+    if (isShown) this.#embargo.end(recordingId);
+    else this.#embargo.abandon(recordingId);
     return true;
   }
 }

@@ -173,5 +173,5 @@ export class SpectatorFeed {
 
 /** How many producers somebody at that position has been told of: indexes are given in order of arrival. */
 export function announcedAt(seats: Seats, seq: number): number {
-  return seats.all.findLastIndex(({ firstSeq }) => firstSeq <= seq) + 1;
+  return seats.all.findLastIndex(({ firstSeq }) => firstSeq > 0 && firstSeq <= seq) + 1;
 }

@@ -1,10 +1,8 @@
 import type { RecordingMeta } from '@gametape/shared';
 import type { Audience } from './audience.ts';
 
-/** An answer is given again for so long, to all who ask the same. */
+/** What is put together is given again for so long, to all who ask. */
 const SHARED_MS = 250;
-/** Of one point in time, answers that differ by where they begin. */
-const KEPT_ANSWERS = 16;
 
 /** What there is of the past of a room, as JSON (PROTOCOL.md, "Watching"). */
 export interface SyncAnswer {
@@ -13,17 +11,27 @@ export interface SyncAnswer {
   readonly json: string;
 }
 
+/** All answers of one point in time: they differ by nothing but where their fragments begin. */
 interface Point {
-  readonly answers: Map<number, Promise<SyncAnswer>>;
-  readonly taken: ReturnType<Audience['standingNow']>;
+  readonly etag: string;
+  /** What stands before and behind the fragments. */
+  readonly before: string;
+  readonly behind: string;
+  /** The fragments, with commas between them. */
+  readonly rows: string;
+  /** Where in `rows` each of them begins, and its last seq. */
+  readonly places: readonly { readonly at: number; readonly lastSeq: number }[];
 }
 
-/** Tells whoever asks where the past of a live room is. However many ask, it is put together a few times a second. */
+/**
+ * Tells whoever asks where the past of a live room is. However many ask, and from wherever, it is put together a few times a
+ * second: who plays is not to notice it.
+ */
 export class SyncAnswers {
   readonly #audience: Audience;
   readonly #meta: RecordingMeta;
   readonly #epoch: number;
-  #point: Point | undefined;
+  #point: Promise<Point> | undefined;
 
   constructor(audience: Audience, meta: RecordingMeta, epoch: number) {
     this.#audience = audience;
@@ -33,41 +41,56 @@ export class SyncAnswers {
 
   /** Leaves out the fragments up to seq `after`. @throws GametapeError `JOURNAL_FAILED` */
   async answer(after: number): Promise<SyncAnswer> {
-    this.#point ??= this.#take();
-    const point = this.#point;
-    const known = point.answers.get(after);
-    if (known) return await known;
-    const answer = this.#make(point, after);
-    if (point.answers.size < KEPT_ANSWERS) point.answers.set(after, answer);
-    try {
-      return await answer;
-    } catch (error) {
-      this.#forget(point);
-      throw error;
-    }
+    this.#point ??= this.#takeShared();
+    const { etag, before, behind, rows, places } = await this.#point;
+    const from = firstAfter(places, after);
+    return { etag: `W/"${etag}-${from}"`, json: `${before}${rows.slice(places[from]?.at ?? rows.length)}${behind}` };
   }
 
-  /** It is not kept for longer than it is good: it may be long, and holds on to a block. */
-  #take(): Point {
-    const point = { answers: new Map(), taken: this.#audience.standingNow() };
-    setTimeout(() => this.#forget(point), SHARED_MS).unref();
+  /** It is not kept for longer than it is good: it may be long. */
+  #takeShared(): Promise<Point> {
+    const point = this.#take();
+    const forget = () => {
+      if (this.#point === point) this.#point = undefined;
+    };
+    setTimeout(forget, SHARED_MS).unref();
+    point.catch(forget);
     return point;
   }
 
-  #forget(point: Point): void {
-    if (this.#point === point) this.#point = undefined;
-  }
-
-  async #make({ taken }: Point, after: number): Promise<SyncAnswer> {
-    const { standing, mark } = await taken;
+  async #take(): Promise<Point> {
+    const { standing, mark } = await this.#audience.standingNow();
     const { recordingId, room, profile, createdAt } = this.#meta;
     const { roomTime, delayMs, holdMs } = this.#audience;
     const { seq: headSeq, pauses, paused, players, producers, checkpoints } = standing;
-    const { fragments, tail } = await this.#audience.fragments.list(mark, after);
+    const { fragments, tail } = await this.#audience.fragments.list(mark);
     const identity = { recordingId, room, profile, epoch: this.#epoch, createdAt };
     const clock = { roomTime, delayMs, holdMs, headSeq };
     const who = { pauses, ...(paused && { paused }), players, producers, checkpoints };
-    const json = JSON.stringify({ ...identity, ...clock, ...who, fragments, ...(tail && { tail }) });
-    return { etag: `W/"${this.#epoch}-${mark?.number ?? 'none'}-${tail?.name ?? 'none'}-${after}"`, json };
+    const places: Point['places'][number][] = [];
+    let rows = '';
+    for (const fragment of fragments) {
+      if (rows !== '') rows += ',';
+      places.push({ at: rows.length, lastSeq: fragment.lastSeq });
+      rows += JSON.stringify(fragment);
+    }
+    return {
+      etag: `${this.#epoch}-${mark?.number ?? 'none'}-${tail?.name ?? 'none'}`,
+      before: `${JSON.stringify({ ...identity, ...clock, ...who }).slice(0, -1)},"fragments":[`,
+      behind: tail ? `],"tail":${JSON.stringify(tail)}}` : ']}',
+      rows,
+      places,
+    };
   }
+}
+
+/** The index of the first with entries after that seq: by halves, as there may be many. */
+function firstAfter(places: Point['places'], after: number): number {
+  let [low, high] = [0, places.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((places[middle] as Point['places'][number]).lastSeq <= after) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

@@ -8,6 +8,8 @@ export class Embargo {
   readonly #store: RecordingStore;
   readonly #held = new Set<string>();
   readonly #due = new Set<string>();
+  /** Of those that are not in a file yet, when they are due: milliseconds since 1970. */
+  readonly #dueMs = new Map<string, number>();
 
   constructor(store: RecordingStore) {
     this.#store = store;
@@ -18,17 +20,28 @@ export class Embargo {
     this.#held.add(recordingId);
   }
 
+  /** A room that had ended in an earlier process: until there is a file, nothing else says when it is due. */
+  beginUntil(recordingId: string, dueMs: number): void {
+    for (const [id, earlierMs] of this.#dueMs) if (earlierMs <= Date.now()) this.#dueMs.delete(id);
+    if (dueMs > Date.now()) this.#dueMs.set(recordingId, dueMs);
+  }
+
   /** Now it is for them too. */
   end(recordingId: string): void {
     this.#held.delete(recordingId);
     this.#remember(recordingId);
   }
 
+  /** Nobody here will know when it is: the recording itself says so. */
+  abandon(recordingId: string): void {
+    this.#held.delete(recordingId);
+  }
+
   /** A recording says how much later it was shown: that holds for what an earlier process left, too. */
   async holds(recordingId: string): Promise<boolean> {
     if (this.#held.has(recordingId)) return true;
     if (this.#due.has(recordingId)) return false;
-    const dueMs = await this.#store.dueMs(recordingId);
+    const dueMs = this.#dueMs.get(recordingId) ?? (await this.#store.dueMs(recordingId));
     if (dueMs === undefined) return false;
     if (dueMs > Date.now()) return true;
     this.#remember(recordingId);

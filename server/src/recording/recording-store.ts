@@ -3,6 +3,7 @@ import { GametapeError, isGametapeError, isId, RecordingReader } from '@gametape
 import { type Files, NODE_FILES, type ReadableFile } from '../journal/files.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
 import { compressedInfo } from './compressed-info.ts';
+import { dueTimeMs } from './due-time.ts';
 import { type RecordingInfo, recordingInfo } from './recording-info.ts';
 
 const FINISHED = /^(.+?)\.lmsp(?:\.gz)?$/;
@@ -75,8 +76,7 @@ export class RecordingStore {
     try {
       source = await this.#files.read(this.path(recordingId));
       const { meta, summary } = await RecordingReader.open(source, NODE_COMPRESSION);
-      const { createdAt, spectatorDelayMs = 0 } = meta;
-      return spectatorDelayMs === 0 ? 0 : createdAt * 1_000 + (summary?.endedAt ?? 0) / 1_000 + spectatorDelayMs;
+      return dueTimeMs(meta, { endedAt: summary?.endedAt ?? 0 });
     } catch (error) {
       // Whoever asks for a recording that cannot be read is told why.
       if (isGametapeError(error)) return undefined;

@@ -22,8 +22,8 @@ import type { Seat } from './seat.ts';
 export interface LiveRoomHandlers {
   /** Makes the finished recording. */
   finish(room: Room, end: EndRecord): Promise<SessionSummary>;
-  /** Spectators have been shown the end of it, which was due later than the players'. */
-  shown(): void;
+  /** Spectators have been shown the end of it, which was due later than the players'; or are not shown anything any more. */
+  shown(isShown: boolean): void;
   /** No more joins from now on: the name is free for a new room. */
   ended(): void;
   /** Something in it threw that should not have: it is closed, and its journal kept as it is (S4). */
@@ -161,7 +161,7 @@ export class LiveRoom {
     this.#isQuarantined = true;
     this.room.output.abandon();
     this.#closeAll(CloseCode.SERVER_ERROR, 'ROOM_QUARANTINED: a fault of the relay');
-    this.stop();
+    this.stopShowing();
     this.#handlers.quarantined(error);
     this.#handlers.over();
   }
@@ -232,14 +232,20 @@ export class LiveRoom {
   async #showEnd(message: Ended | undefined, code: CloseCode, reason: string): Promise<void> {
     const { audience } = this.room;
     this.#isLingering = audience.isDelayed;
-    const ended = audience.end(message, code, reason);
-    const shown = ended.finally(() => {
-      audience.stop();
-      if (message) this.#handlers.shown();
-      else this.#giveUp();
-    });
+    const shown = this.#awaitShown(audience.end(message, code, reason), message !== undefined);
     if (!this.#isLingering) await shown;
     else shown.catch((error: unknown) => this.#handlers.quarantined(error));
+  }
+
+  async #awaitShown(ended: Promise<boolean>, isRecorded: boolean): Promise<void> {
+    let isShown = false;
+    try {
+      isShown = await ended;
+    } finally {
+      this.room.audience.stop();
+      if (isRecorded) this.#handlers.shown(isShown);
+      else this.#giveUp();
+    }
   }
 
   /** No recording could be made, and nobody is shown it any more: the journal keeps it for the next start. */

@@ -127,7 +127,7 @@ export class RecoveredProducers {
 
   restored(headSeq: number): RestoredProducer[] {
     const producers = this.#inOrder();
-    for (const producer of producers) producer.firstSeq ||= headSeq + 1;
+    for (const producer of producers) if (producer.hasJoined) producer.firstSeq ||= headSeq + 1;
     return producers;
   }
 

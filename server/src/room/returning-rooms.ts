@@ -2,6 +2,8 @@ import type { Compression } from '@gametape/shared';
 import type { Claim, Journal } from '../journal/journal.ts';
 import type { Logger } from '../log.ts';
 import { mayPass } from '../patience.ts';
+import { dueTimeMs } from '../recording/due-time.ts';
+import type { Embargo } from '../recording/embargo.ts';
 import type { FinishingRooms } from './finishing-rooms.ts';
 import type { LiveRoom } from './live-room.ts';
 import type { RoomOrigins } from './room-origins.ts';
@@ -15,6 +17,7 @@ export interface ReturningRoomsOptions {
   readonly log: Logger;
   readonly finishing: FinishingRooms;
   readonly origins: RoomOrigins;
+  readonly embargo: Pick<Embargo, 'beginUntil'>;
   /** Makes a room that may be joined. */
   readonly open: (start: RoomStart) => LiveRoom;
 }
@@ -84,11 +87,12 @@ export class ReturningRooms {
   }
 
   async #bringBackOne(recordingId: string, epoch: number): Promise<void> {
-    const { journal, compression, log, finishing, origins, open } = this.#options;
+    const { journal, compression, log, finishing, origins, embargo, open } = this.#options;
     const { start, end, cut } = await recoverRoom(journal, recordingId, compression, epoch);
     const { room } = start.meta;
     if (cut.length > 0) log.warn({ room, recordingId, players: cut }, 'events after a hole in the log are left out');
     if (end) {
+      embargo.beginUntil(recordingId, dueTimeMs(start.meta, end));
       finishing.finishAgain(start.meta, end);
       return;
     }

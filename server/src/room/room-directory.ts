@@ -7,7 +7,7 @@ import {
   profileNamed,
   type SessionSummary,
 } from '@gametape/shared';
-import { LingeringRooms } from '../audience/lingering-rooms.ts';
+import { type LingeringEmbargo, LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
 import type { Embargo } from '../recording/embargo.ts';
@@ -32,7 +32,7 @@ export interface RoomDirectoryOptions extends FinishingRoomsOptions {
   readonly randomBytes: (count: number) => Uint8Array;
   readonly origin: FindOrigin;
   /** Recordings that nobody is shown yet (V2). */
-  readonly embargo: Pick<Embargo, 'begin' | 'end' | 'holds'>;
+  readonly embargo: LingeringEmbargo & Pick<Embargo, 'beginUntil' | 'holds'>;
 }
 
 /** Finds, opens and retires rooms. */
@@ -135,20 +135,22 @@ export class RoomDirectory {
 
   /** The room if it is here; for a client that resumes, the one that has the recording it was part of. */
   #find(hello: Hello): LiveRoom | undefined {
+    // What keeps the room from being joined has nothing to do with a session that was over before.
+    const over = this.#findOver(hello);
+    if (over) return over;
     if (this.#quarantined.has(hello.room)) {
       throw new GametapeError('ROOM_QUARANTINED', `room ${hello.room}: a fault of the relay has closed it`);
     }
     this.#checkRecorded(hello.room);
-    const isWatching = hello.role === 'spectator';
-    const known = isWatching ? this.shownRoom(hello.room) : this.#rooms.get(hello.room);
-    if (hello.resume && known?.room.recordingId !== hello.resume.recordingId) {
-      const { recordingId } = hello.resume;
-      const lingering = isWatching ? this.#lingering.find(recordingId) : undefined;
-      const finishing = lingering ?? this.#finishing.find(recordingId);
-      if (finishing) return finishing;
-      if (known) throw sessionIsOver(hello.room);
-    }
+    const known = this.#rooms.get(hello.room);
+    if (known && hello.resume && known.room.recordingId !== hello.resume.recordingId) throw sessionIsOver(hello.room);
     return known;
+  }
+
+  #findOver({ role, room, resume }: Hello): LiveRoom | undefined {
+    if (!resume) return role === 'spectator' ? this.#lingering.named(room) : undefined;
+    const lingering = role === 'spectator' ? this.#lingering.find(resume.recordingId) : undefined;
+    return lingering ?? this.#finishing.find(resume.recordingId);
   }
 
   /** A room that is not here may be wherever this relay's next life is: nobody is told that it is over (J7). */
@@ -188,7 +190,12 @@ export class RoomDirectory {
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
   prepare(preparation: Preparation): Promise<string> {
-    return this.#origins.add(preparation, (name) => this.#rooms.has(name));
+    return this.#origins.add(preparation, (name) => this.#isTaken(name));
+  }
+
+  /** Somebody plays there, or goes on to as soon as the room is back. */
+  #isTaken(name: string): boolean {
+    return this.#rooms.has(name) || this.#quarantined.has(name) || this.#returning.suspended.find(name) !== undefined;
   }
 
   /** Those who watched it have not been shown the end of that recording (V2). */
@@ -290,17 +297,18 @@ export class RoomDirectory {
           error: String((error as Error).stack ?? error),
         };
         log.error(details, 'room is quarantined');
-        this.#quarantined.add(room.name);
+        // Of one that is over the name is free.
+        if (this.#rooms.get(room.name) === live) this.#quarantined.add(room.name);
       },
-      shown: () => {
-        this.#lingering.remember(live);
-        if (this.#lingering.delete(live)) void this.#discard(live).then(() => this.#lingering.release(live));
+      shown: (isShown) => {
+        if (isShown) this.#lingering.remember(live);
+        if (this.#lingering.delete(live, isShown)) void this.#discard(live).then(() => this.#lingering.release(live));
       },
       over: () => {
         this.#forget(live);
         this.#finishing.delete(live);
         if (live.isLingering) return;
-        this.#lingering.delete(live);
+        this.#lingering.delete(live, false);
         this.#lingering.release(live);
       },
       refused: () => {

@@ -93,7 +93,8 @@ export class RoomRecording {
   append(entry: TimelineEntry, seat: Seat, arrival: number, event: GameEvent | undefined): void {
     this.#headSeq = entry.seq;
     const isOwn = entry.stamp !== null;
-    const restarts = seat.restarts && isOwn;
+    // Of one whose joining a power loss took with it, not everybody has been told who knows those after it (J4).
+    const restarts = seat.firstSeq === 0 || (seat.restarts && isOwn);
     if (isOwn) seat.restarts = false;
     if (seat.firstSeq === 0) seat.firstSeq = entry.seq;
     if (event) {

@@ -163,6 +163,7 @@ class Recovery {
     const producer = this.#producers.get(entry.producer);
     const { context } = producer;
     const isOwn = entry.stamp !== null;
+    const isFirst = !producer.hasJoined;
     for (const gap of isOwn && entry.pseq > context.pseq + 1 ? gaps : []) {
       if (gap.producer === entry.producer && gap.lastPseq < entry.pseq) this.#takeGap(gap);
     }
@@ -179,7 +180,7 @@ class Recovery {
     this.#lastTime = Math.max(this.#lastTime, entry.time);
     if (producer.firstSeq === 0) producer.firstSeq = entry.seq;
     const isMadeForOwner = !isOwn && isForOwner(event?.type);
-    this.#recent.add({ entry, restarts: isOwn && producer.restarts, isForOwner: isMadeForOwner });
+    this.#recent.add({ entry, restarts: isFirst || (isOwn && producer.restarts), isForOwner: isMadeForOwner });
     if (isOwn) producer.observeOwn(body, entry.pseq, isSpelled(entry.body));
     if (isMadeForOwner && before) producer.rewind(entry.seq, before);
     if (!event) return;

@@ -241,10 +241,15 @@ export class Session implements PeerReceiver {
 
   /** Whoever asks for the end of a session that is over gets it; who watches, when that is due (V2). */
   async #tellEnd(recordingId: string, isWatching: boolean): Promise<void> {
-    if (isWatching && (await this.#deps.directory.isHeld(recordingId))) {
+    const { directory } = this.#deps;
+    const checkDue = async () => {
+      if (!isWatching || !(await directory.isHeld(recordingId))) return;
       throw new GametapeError('ROOM_ELSEWHERE', 'nothing more of this room is due yet: ask again');
-    }
-    const summary = await this.#deps.directory.finished(recordingId);
+    };
+    await checkDue();
+    const summary = await directory.finished(recordingId);
+    // Another relay may have finished it just now: before, there was no file that says when it is due.
+    await checkDue();
     if (summary) this.#peer.send(encodeMessage({ kind: 'ended', summary }));
   }
 

@@ -156,17 +156,20 @@ export class PlayClock {
     const isKept = player === SOMEBODY || this.#pauses.length < LIMITS.pauses;
     if (pauses && isKept) {
       this.#paused.add(player);
-      this.#pausedAt ??= time;
+      this.#pausedAt ??= this.#notBeforePast(time);
     } else if (this.#paused.delete(player) && this.#paused.size === 0 && this.#pausedAt !== undefined) {
       this.#add(this.#pausedAt, time);
       this.#pausedAt = undefined;
     }
   }
 
+  /** What comes too late to find its place may lie in a pause that is over: time stands still only once. */
+  #notBeforePast(time: number): number {
+    return Math.max(time, this.#pauses.at(-1)?.[1] ?? time);
+  }
+
   #add(from: number, to: number): void {
-    // What comes too late to find its place may lie in a pause that is over: time stands still only once.
-    const [, lastTo] = this.#pauses.at(-1) ?? [from, from];
-    const start = Math.max(from, lastTo);
+    const start = this.#notBeforePast(from);
     if (!(to > start)) return;
     this.#pauses.push([start, to]);
     this.#pausedBefore.push(this.#before(this.#pauses.length - 1) + to - start);
