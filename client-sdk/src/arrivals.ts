@@ -26,9 +26,12 @@ export function after(time: number): Place {
 /** What has come of a room lately, in the order of arrival: every entry after `from`, up to and including `upTo`. */
 export class RecentArrivals {
   #items: Arrival[] = [];
+  /** Of the first that is still here. */
+  #first = 0;
   #bytes = 0;
   #from = 0;
   #upTo = 0;
+  readonly #losses: number[] = [];
 
   /** Seq of the last entry that is not here any more. */
   get from(): number {
@@ -39,17 +42,23 @@ export class RecentArrivals {
     return this.#upTo;
   }
 
+  /** How often the room has lost what had been shown. */
+  get losses(): number {
+    return this.#losses.length;
+  }
+
   add(arrival: Arrival): void {
     this.#items.push(arrival);
     this.#bytes += weightOf(arrival);
     this.#upTo = arrival.seq;
-    let dropped = 0;
-    while (this.#bytes > MAX_BYTES && dropped < this.#items.length - 1) {
-      const oldest = this.#items[dropped++] as Arrival;
+    while (this.#bytes > MAX_BYTES && this.#first < this.#items.length - 1) {
+      const oldest = this.#items[this.#first++] as Arrival;
       this.#bytes -= weightOf(oldest);
       this.#from = oldest.seq;
     }
-    if (dropped > 0) this.#items = this.#items.slice(dropped);
+    if (this.#first <= this.#items.length / 2) return;
+    this.#items = this.#items.slice(this.#first);
+    this.#first = 0;
   }
 
   /** Nothing came up to there that is not here. */
@@ -60,15 +69,26 @@ export class RecentArrivals {
   /** All before is somewhere else. */
   startAt(seq: number): void {
     this.#items = [];
+    this.#first = 0;
     this.#bytes = 0;
     this.#from = seq;
     this.#upTo = seq;
   }
 
+  /** Of what has been shown, nothing after `seq` is there any more: what had those seqs was lost, and others get them. */
+  lose(seq: number): void {
+    this.#losses.push(seq);
+  }
+
+  /** The seq up to which all is still so that was so before the loss with that number, the first being 0. */
+  keptSince(loss: number): number {
+    return Math.min(...this.#losses.slice(loss));
+  }
+
   /** What came after `seq`. @throws TypeError when some of that is not here any more: ask `from` first */
   after(seq: number): readonly Arrival[] {
     if (seq < this.#from) throw new TypeError(`arrivals after ${seq}: only those after ${this.#from} are here`);
-    let [low, high] = [0, this.#items.length];
+    let [low, high] = [this.#first, this.#items.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
       if ((this.#items[middle] as Arrival).seq <= seq) low = middle + 1;
@@ -99,11 +119,19 @@ export class TimelineQueue {
   }
 
   add(arrival: Arrival): void {
-    let at = this.#items.length;
-    // Most belong at the end, or near it.
-    while (at > this.#at && comparePlaces(this.#items[at - 1] as Arrival, arrival) > 0) at--;
-    this.#items.splice(at, 0, arrival);
     this.bytes += weightOf(arrival);
+    const last = this.#items.at(-1);
+    if (!last || comparePlaces(last, arrival) <= 0) {
+      this.#items.push(arrival);
+      return;
+    }
+    let [low, high] = [this.#at, this.#items.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (comparePlaces(this.#items[middle] as Arrival, arrival) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    this.#items.splice(low, 0, arrival);
   }
 
   shift(): Arrival | undefined {

@@ -5,7 +5,7 @@ import type { ReelCursor, ReelStep } from './reel.ts';
 import { RoomOver } from './room-over.ts';
 import type { Fragment, PastRow, RoomPast } from './room-past.ts';
 import type { Arrival, RoomStates } from './room-states.ts';
-import { doubling, type Persistence, tryAgain } from './try-again.ts';
+import { doubling, type Persistence, pause, tryAgain } from './try-again.ts';
 
 /** Past this, arrivals that wait are given up, and come out of fragments when it is their turn. */
 const MAX_QUEUE_BYTES = 8 * 1024 * 1024;
@@ -25,6 +25,8 @@ export interface LiveSource {
   secondsAt(time: number): number;
   /** The past, with everything that is not in `recent` any more. `isStale`: some of what it said is not there. */
   past(isStale: boolean): Promise<RoomPast>;
+  /** Every player's state after all that is passed, and nothing else. @throws RoomOver, GametapeError */
+  statesAfter(passed: readonly Passed[]): Promise<RoomStates>;
   /** The room is over: a cursor of its recording, for what is not `isPassed`, from a room time on. */
   recorded(recordingId: string, from: number, isPassed: (place: Place) => boolean): Promise<ReelCursor>;
 }
@@ -36,7 +38,7 @@ interface Run {
 }
 
 /** What is passed: of all that had arrived up to `seq`, what is placed up to `last`. */
-interface Passed {
+export interface Passed {
   readonly seq: number;
   readonly last: Place;
 }
@@ -51,12 +53,16 @@ interface Listing extends Passed {
  * the timeline. What it has passed is told by where it began, and by two things alone since: `#last`, the furthest place it came
  * to, and `#seq`, up to where it knew of arrivals then. So it can turn from one source to the other at any time, and nothing is
  * shown twice or left out: what arrived after its beginning may be placed before it.
+ *
+ * A relay that has lost what it had shown gives its seqs to other entries. Then what is passed ends with what is kept, the states
+ * are made anew from fragments, and a step for each player that looks otherwise now says so.
  */
 export class LiveCursor implements ReelCursor {
   readonly #source: LiveSource;
-  readonly #states: RoomStates;
   #queue: TimelineQueue;
-  readonly #start: Passed;
+  readonly #only: readonly Passed[] | undefined;
+  #states: RoomStates;
+  #start: Passed;
   #seq: number;
   #last = after(Number.NEGATIVE_INFINITY);
   #runs: Run[] = [];
@@ -66,16 +72,27 @@ export class LiveCursor implements ReelCursor {
   #past: RoomPast | undefined;
   #renewing: Promise<void> | undefined;
   /** Fragments in a row that were not there any more. */
-  #losses = 0;
+  #missing = 0;
+  /** How many losses of the room it has taken. */
+  #losses: number;
+  /** Players whose states are others since the last of them. */
+  #corrected: string[] = [];
   /** Takes over once the room is a recording. */
   #recorded: ReelCursor | undefined;
 
-  constructor(source: LiveSource, { states, queue, seq, last }: EdgePoint) {
+  /** @param only nothing else is to come */
+  constructor(source: LiveSource, { states, queue, seq, last, losses }: EdgePoint, only?: readonly Passed[]) {
     this.#source = source;
+    this.#only = only;
     this.#states = states;
     this.#queue = new TimelineQueue(queue);
     this.#start = { seq, last };
     this.#seq = seq;
+    this.#losses = losses;
+  }
+
+  get states(): RoomStates {
+    return this.#states;
   }
 
   get players(): Iterable<string> {
@@ -88,6 +105,7 @@ export class LiveCursor implements ReelCursor {
 
   nextTime(): number | Promise<number> {
     if (this.#recorded) return this.#recorded.nextTime();
+    if (this.#corrected.length > 0) return this.#source.secondsAt(this.#furthest.time);
     if (this.#renewing || !this.#takeArrivals()) return this.#renew(false).then(() => this.nextTime());
     for (;;) {
       const first = this.#first()?.place;
@@ -102,22 +120,42 @@ export class LiveCursor implements ReelCursor {
     }
   }
 
+  get nextAt(): number {
+    if (this.#recorded) return this.#recorded.nextAt;
+    const next = this.#corrected.length > 0 ? this.#furthest : this.#first()?.place;
+    return next?.time ?? Number.POSITIVE_INFINITY;
+  }
+
   step(): ReelStep {
     if (this.#recorded) return this.#recorded.step();
+    const corrected = this.#corrected.shift();
+    if (corrected !== undefined) {
+      const { time, seq } = this.#furthest;
+      return { player: corrected, time: this.#source.secondsAt(time), at: time, seq, late: false, event: undefined };
+    }
     const arrival = this.#take();
     if (!arrival) throw new TypeError('a step after the last');
     const { seq, producer, time, hlc } = arrival;
     const { player, body } = this.#states.apply(arrival);
     if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
-    return { player, time: this.#source.secondsAt(time), seq, late: false, event: body.event };
+    return { player, time: this.#source.secondsAt(time), at: time, seq, late: false, event: body.event };
   }
 
-  /** False when some that came is not at hand any more. */
+  get #furthest(): Place {
+    return comparePlaces(this.#start.last, this.#last) < 0 ? this.#last : this.#start.last;
+  }
+
+  /** What has been passed since the beginning. */
+  get #since(): Passed {
+    return { seq: this.#seq, last: this.#last };
+  }
+
+  /** False when some that came is not at hand any more, or some is lost that was. */
   #takeArrivals(): boolean {
     const { recent } = this.#source;
-    if (recent.from > this.#seq) return false;
+    if (recent.from > this.#seq || recent.losses > this.#losses) return false;
     if (recent.upTo > this.#seq) {
-      for (const arrival of recent.after(this.#seq)) this.#queue.add(arrival);
+      for (const arrival of recent.after(this.#seq)) if (this.#isWanted(arrival)) this.#queue.add(arrival);
       this.#seq = recent.upTo;
     }
     return this.#queue.bytes <= MAX_QUEUE_BYTES;
@@ -148,16 +186,17 @@ export class LiveCursor implements ReelCursor {
     if (loading instanceof Promise) {
       return loading.then(
         () => {},
-        (error) => {
-          const isGone = OTHER_FRAGMENTS.isWorthIt(error) && this.#losses++ < OTHER_FRAGMENTS.tries;
+        async (error) => {
+          const isGone = OTHER_FRAGMENTS.isWorthIt(error) && ++this.#missing <= OTHER_FRAGMENTS.tries;
           if (!isGone && !(error instanceof RoomOver)) throw error;
-          return this.#renew(true);
+          if (this.#missing > 1) await pause(OTHER_FRAGMENTS.pauseMs(this.#missing - 1));
+          return await this.#renew(true);
         },
       );
     }
     this.#unopened.shift();
     if (!loading) return undefined;
-    this.#losses = 0;
+    this.#missing = 0;
     const run = { fragment: loading, at: 0 };
     this.#runs.push(run);
     this.#skipPassed(run);
@@ -173,7 +212,12 @@ export class LiveCursor implements ReelCursor {
 
   #isToCome(place: Place): boolean {
     const listed = this.#listed as Listing;
-    return place.seq <= listed.upTo && !isPassed(place, this.#start) && !isPassed(place, listed);
+    const isOver = place.seq > listed.upTo || isPassed(place, this.#start) || isPassed(place, listed);
+    return !isOver && this.#isWanted(place);
+  }
+
+  #isWanted(place: Place): boolean {
+    return this.#only === undefined || this.#only.some((passed) => isPassed(place, passed));
   }
 
   #renew(isStale: boolean): Promise<void> {
@@ -184,28 +228,32 @@ export class LiveCursor implements ReelCursor {
   }
 
   async #goOver(recordingId: string): Promise<void> {
-    const start = this.#start;
-    const since = { seq: this.#seq, last: this.#last };
-    const from = Number.isFinite(since.last.time) ? since.last.time : start.last.time;
-    const isOver = (place: Place) => isPassed(place, start) || isPassed(place, since);
+    if (this.#only) throw new RoomOver(recordingId);
+    const passed = this.#passedUpTo(this.#source.recent.keptSince(this.#losses));
+    const from = Number.isFinite(this.#last.time) ? this.#last.time : this.#start.last.time;
+    const isOver = (place: Place) => passed.some((one) => isPassed(place, one));
     this.#recorded = await this.#source.recorded(recordingId, from, isOver);
   }
 
   /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
   async #list(isStale: boolean): Promise<void> {
+    const { recent } = this.#source;
     try {
-      this.#past = await tryAgain((tries) => this.#source.past(isStale || tries > 1), OTHER_FRAGMENTS);
+      do {
+        await this.#takeLosses();
+        this.#past = await tryAgain((tries) => this.#source.past(isStale || tries > 1), OTHER_FRAGMENTS);
+      } while (recent.losses > this.#losses);
     } catch (error) {
       if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
       throw error;
     }
-    const { recent } = this.#source;
-    const listed = { last: this.#last, seq: this.#seq, upTo: recent.upTo };
+    const listed = { ...this.#since, upTo: recent.upTo };
     const { rows, headSeq } = this.#past;
     this.#listed = listed;
     this.#runs = [];
     this.#unopened = rows
       .filter((row) => row.firstSeq <= listed.upTo && mayHoldMore(row, this.#start) && mayHoldMore(row, listed))
+      .filter((row) => this.#only?.some((passed) => mayHoldPassed(row, passed)) ?? true)
       .sort((one, other) => one.firstTime - other.firstTime || one.firstSeq - other.firstSeq);
     this.#queue = new TimelineQueue();
     for (const arrival of recent.after(Math.max(headSeq, recent.from))) {
@@ -213,6 +261,41 @@ export class LiveCursor implements ReelCursor {
     }
     this.#seq = Math.max(this.#seq, recent.upTo);
   }
+
+  /** What is lost of what it has passed is taken back, and where it stands stays. */
+  async #takeLosses(): Promise<void> {
+    const { recent } = this.#source;
+    while (recent.losses > this.#losses) {
+      const { losses } = recent;
+      const kept = recent.keptSince(this.#losses);
+      if (kept < this.#seq) {
+        const passed = this.#passedUpTo(kept);
+        const states = await this.#source.statesAfter(passed);
+        this.#corrected = [...new Set([...this.#corrected, ...differing(this.#states, states)])];
+        this.#states = states;
+        [this.#start, { seq: this.#seq }] = passed;
+      }
+      this.#losses = losses;
+    }
+  }
+
+  #passedUpTo(kept: number): readonly [start: Passed, since: Passed] {
+    const { seq, last } = this.#start;
+    return [
+      { seq: Math.min(seq, kept), last },
+      { seq: Math.min(this.#seq, kept), last: this.#last },
+    ];
+  }
+}
+
+function differing(some: RoomStates, others: RoomStates): string[] {
+  const json = (states: RoomStates, player: string) => JSON.stringify(states.stateOf(player));
+  const players = new Set([...some.players, ...others.players]);
+  return [...players].filter((player) => json(some, player) !== json(others, player));
+}
+
+function mayHoldPassed({ firstSeq, firstTime }: PastRow, { seq, last }: Passed): boolean {
+  return firstSeq <= seq && firstTime <= last.time;
 }
 
 function isPassed(place: Place, { seq, last }: Passed): boolean {

@@ -2,8 +2,10 @@ import {
   type Clocks,
   type Crc32,
   type EventDown,
+  type GameEvent,
   GametapeError,
   isGametapeError,
+  mayPause,
   PlayClock,
   type ProducerContext,
   type ProducerNews,
@@ -19,12 +21,14 @@ import {
 import type { PlayerView } from './api.ts';
 import { after, comparePlaces, type Place, RecentArrivals, TimelineQueue } from './arrivals.ts';
 import { toSeconds } from './producer.ts';
-import type { EdgeFollower, ReelStates, ReelStep } from './reel.ts';
+import type { EdgeFollower, ReelStates, ReelStep, ReelTimes } from './reel.ts';
 import { RoomPlayers } from './room-players.ts';
 import { type Arrival, type Producers, RoomStates } from './room-states.ts';
 
 /** Longest time between two looks at the clock, in milliseconds: time goes on in a quiet room too. */
 const TICK_MS = 50;
+/** What becomes of whole microseconds in seconds and back differs by less than this. */
+const ROUNDING_US = 1e-3;
 /** How much a clock may gain on another: an estimate from below sinks by as much until a message raises it. */
 const DRIFT = 200e-6;
 
@@ -37,13 +41,15 @@ export interface EdgePoint {
   readonly seq: number;
   /** What was shown last. */
   readonly last: Place;
+  /** How often the room had lost what had been shown. */
+  readonly losses: number;
 }
 
 /**
  * The live end of a room. What arrives is held back until room time, as far as it can be told from here, has passed its own
  * time and the hold: it is then shown in the order of the timeline. What comes after its time has been shown is late (T6).
  */
-export class LiveEdge implements ReelStates {
+export class LiveEdge implements ReelStates, ReelTimes {
   readonly #crc32: Crc32;
   readonly #now: () => number;
   readonly #onOutOfStep: (error: GametapeError) => void;
@@ -57,7 +63,6 @@ export class LiveEdge implements ReelStates {
   #queue = new TimelineQueue();
   #clock = new PlayClock();
   #epoch = 0;
-  /** Of the last welcome. */
   #welcomeEpoch = 0;
   #holdUs = 0;
   /** From this clock to room time, and when it was last told; undefined while the connection is away: time stands still. */
@@ -84,6 +89,11 @@ export class LiveEdge implements ReelStates {
 
   get epoch(): number {
     return this.#epoch;
+  }
+
+  /** Of the last welcome, also while there is no position in it yet. */
+  get welcomeEpoch(): number {
+    return this.#welcomeEpoch;
   }
 
   /** Position of what has arrived (W4). */
@@ -134,6 +144,10 @@ export class LiveEdge implements ReelStates {
     return toSeconds(this.#clock.playTime(time));
   }
 
+  lastAt(seconds: number): number {
+    return Math.min(this.#clock.lastRoomTime(Math.floor(seconds * 1e6 + ROUNDING_US)), this.#shownTime);
+  }
+
   follow(follower: EdgeFollower): () => void {
     this.#followers.add(follower);
     return () => {
@@ -143,10 +157,11 @@ export class LiveEdge implements ReelStates {
 
   fork(): EdgePoint {
     const states = this.#states?.fork() ?? this.#newStates([]);
-    return { states, queue: this.#queue.items, seq: this.seq, last: this.#last };
+    return { states, queue: this.#queue.items, seq: this.seq, last: this.#last, losses: this.#recent.losses };
   }
 
-  welcome({ profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused }: Welcome): void {
+  welcome(welcome: Welcome): void {
+    const { profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused, lostAfter } = welcome;
     const isJump = resumption !== 'resumed' && this.#states !== undefined;
     if (isJump) for (const follower of [...this.#followers]) follower.jump();
     this.#profile = profileNamed(profile);
@@ -160,9 +175,11 @@ export class LiveEdge implements ReelStates {
       this.#states = this.#newStates([]);
       this.#queue = new TimelineQueue();
       this.#clock = new PlayClock(pauses, paused);
+      if (isJump) this.#tell((follower) => follower.retimed());
       this.#restarting.clear();
       this.#recent.startAt(seq);
     }
+    if (lostAfter !== undefined) this.#lose(lostAfter);
     this.#missedUpTo = seq;
     this.#tick();
   }
@@ -247,6 +264,13 @@ export class LiveEdge implements ReelStates {
     this.#offset = undefined;
   }
 
+  /** What is after that seq now are other entries, of other producers: the snapshot and the past tell of those. */
+  #lose(seq: number): void {
+    this.#producers.clear();
+    this.#recent.lose(seq);
+    this.#tell((follower) => follower.lost());
+  }
+
   #newStates(contexts: readonly ProducerContext[]): RoomStates {
     return new RoomStates(this.profile, this.#producers, this.#crc32, contexts);
   }
@@ -285,13 +309,18 @@ export class LiveEdge implements ReelStates {
     const late = time <= this.#passedTime;
     const { player, body } = (this.#states as RoomStates).apply(arrival);
     if (body.event) {
-      this.#clock.observe(time, player, body.event);
+      this.#observe(time, player, body.event);
       this.#players.follow(player, body.event, producer);
     }
     if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
-    const step: ReelStep = { player, time: this.secondsAt(time), seq, late, event: body.event };
+    const step: ReelStep = { player, time: this.secondsAt(time), at: time, seq, late, event: body.event };
     this.#shownTime = Math.max(this.#shownTime, time);
     this.#tell((follower) => follower.step(step));
+  }
+
+  #observe(time: number, player: string, event: GameEvent): void {
+    this.#clock.observe(time, player, event);
+    if (time < this.#shownTime && mayPause(event)) this.#tell((follower) => follower.retimed());
   }
 
   #tell(call: (follower: EdgeFollower) => void): void {

@@ -1,11 +1,11 @@
 import { type Compression, GametapeError, isGametapeError } from '@gametape/shared';
 import type { LiveCheckpoint } from './api.ts';
 import { after, type Place, type RecentArrivals } from './arrivals.ts';
-import { LiveCursor, type LiveSource, OTHER_FRAGMENTS } from './live-cursor.ts';
-import type { LiveEdge } from './live-edge.ts';
+import { LiveCursor, type LiveSource, OTHER_FRAGMENTS, type Passed } from './live-cursor.ts';
+import type { EdgePoint, LiveEdge } from './live-edge.ts';
 import type { Reel, ReelCursor, ReelEdge } from './reel.ts';
 import { RoomOver } from './room-over.ts';
-import type { RoomPast, RoomPastOptions } from './room-past.ts';
+import type { PastRow, RoomPast, RoomPastOptions } from './room-past.ts';
 import { RoomStates } from './room-states.ts';
 import type { RecordingTape } from './tape.ts';
 import { type Persistence, tryAgain } from './try-again.ts';
@@ -30,6 +30,8 @@ export class LiveReel implements Reel, LiveSource {
   readonly #options: LiveReelOptions;
   readonly #edge: ReelEdge;
   #opening: Promise<RoomPast> | undefined;
+  /** The epoch in which the past was asked for: what it told of may be lost in the next. */
+  #pastEpoch = 0;
   #tape: RecordingTape | undefined;
   #finishing: Promise<RecordingTape> | undefined;
   readonly #closing = new AbortController();
@@ -46,6 +48,7 @@ export class LiveReel implements Reel, LiveSource {
       get players() {
         return edge.players;
       },
+      times: edge,
       stateOf: (player) => edge.stateOf(player),
       fork: () => new LiveCursor(this, edge.fork()),
       follow: (follower) => edge.follow(follower),
@@ -118,8 +121,10 @@ export class LiveReel implements Reel, LiveSource {
     this.#opening ??= this.#openPast();
     const past = await this.#opening;
     const { from } = this.recent;
-    if (isStale) past.forgetNames();
-    if (isStale || past.rows.length === 0 || past.headSeq < from) await this.#refresh(past, from);
+    const isAnew = isStale || edge.welcomeEpoch !== this.#pastEpoch;
+    this.#pastEpoch = edge.welcomeEpoch;
+    if (isAnew) past.forgetNames();
+    if (isAnew || past.rows.length === 0 || past.headSeq < from) await this.#refresh(past, from);
     for (const producer of past.producers.values()) {
       if (!edge.producers.has(producer.index)) edge.producers.set(producer.index, producer);
     }
@@ -129,6 +134,19 @@ export class LiveReel implements Reel, LiveSource {
   async recorded(recordingId: string, from: number, isPassed: (place: Place) => boolean): Promise<ReelCursor> {
     const tape = await this.#finished(recordingId);
     return await tape.cursorAfter(from, isPassed);
+  }
+
+  async statesAfter(passed: readonly Passed[]): Promise<RoomStates> {
+    const time = Math.max(...passed.map(({ last }) => last.time));
+    const seq = Math.max(...passed.map((one) => one.seq));
+    const { losses } = this.recent;
+    return await this.#tryAgain(OTHER_FRAGMENTS, async (tries) => {
+      const past = await this.past(tries > 1);
+      const row = past.rows.findLast(({ startTime, firstSeq }) => startTime < time && firstSeq <= seq + 1);
+      const cursor = new LiveCursor(this, await this.#startOf(past, row, losses), passed);
+      while (Number.isFinite(await cursor.nextTime())) cursor.step();
+      return cursor.states;
+    });
   }
 
   async checkpoints(): Promise<readonly LiveCheckpoint[]> {
@@ -178,21 +196,23 @@ export class LiveReel implements Reel, LiveSource {
   }
 
   async #liveCursorAt(time: number, isStale: boolean): Promise<LiveCursor> {
-    const cursor = await this.#cursorIn(await this.past(isStale), time);
+    const { losses } = this.recent;
+    const past = await this.past(isStale);
+    const row = past.rows.findLast(({ startTime }) => this.secondsAt(startTime) <= time) ?? past.rows[0];
+    const start = await this.#startOf(past, row, losses);
+    // Of a room in which nothing has been shown yet there is only what is about to be.
+    const cursor = new LiveCursor(this, row ? start : { ...this.#options.edge.fork(), states: start.states });
     while ((await cursor.nextTime()) <= Math.min(time, Number.MAX_VALUE)) cursor.step();
     return cursor;
   }
 
-  /** At the start of the last fragment that begins no later. */
-  async #cursorIn(past: RoomPast, time: number): Promise<LiveCursor> {
-    const { edge } = this.#options;
-    const row = past.rows.findLast(({ startTime }) => this.secondsAt(startTime) <= time) ?? past.rows[0];
-    const { profile, producers, crc32 } = edge;
-    if (!row) return new LiveCursor(this, { ...edge.fork(), states: new RoomStates(profile, producers, crc32) });
-    const fragment = await past.load(row);
-    const states = new RoomStates(profile, producers, crc32, fragment.keyframes());
-    const seq = row.firstSeq - 1;
-    return new LiveCursor(this, { states, queue: [], seq, last: after(row.startTime) });
+  /** The start of a fragment, or of all where none is given. */
+  async #startOf(past: RoomPast, row: PastRow | undefined, losses: number): Promise<EdgePoint> {
+    const fragment = row && (await past.load(row));
+    const { profile, producers, crc32 } = this.#options.edge;
+    const states = new RoomStates(profile, producers, crc32, fragment?.keyframes());
+    const last = after(row?.startTime ?? Number.NEGATIVE_INFINITY);
+    return { states, queue: [], seq: row ? row.firstSeq - 1 : 0, last, losses };
   }
 
   /** The recording that the room has left, as soon as it is finished. */

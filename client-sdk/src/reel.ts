@@ -3,8 +3,10 @@ import type { GameEvent, State } from '@gametape/shared';
 /** One step of a reel: an event, or a state that changed without one. */
 export interface ReelStep {
   readonly player: string;
-  /** Play time in seconds (T7). */
+  /** Play time in seconds (T7), as it was told then: a pause that comes late makes it another one. */
   readonly time: number;
+  /** Room time in microseconds, which stays. */
+  readonly at: number;
   /** Number of the entry in its room (W4). */
   readonly seq: number;
   /** At an edge: it arrived only after its time had been shown (T6). */
@@ -29,6 +31,8 @@ export interface ReelCursor extends ReelStates {
    * @throws GametapeError what keeps it from being read
    */
   nextTime(): number | Promise<number>;
+  /** Room time of the step that `nextTime` has told of, in microseconds. */
+  readonly nextAt: number;
   /** Makes the step that `nextTime` has told of. */
   step(): ReelStep;
 }
@@ -47,10 +51,17 @@ export interface Reel {
   cursorAt(time: number): Promise<ReelCursor>;
 }
 
+/** Turns microseconds of room time into seconds of play time, and back into the last room time that has them. */
+export interface ReelTimes {
+  secondsAt(at: number): number;
+  lastAt(seconds: number): number;
+}
+
 /** Where a reel grows. It goes on by itself, whoever is behind: to be at the end takes no time. */
 export interface ReelEdge extends ReelStates {
   /** Number of the last entry that has arrived, shown or not. */
   readonly seq: number;
+  readonly times: ReelTimes;
   /** A cursor that stands where the edge is now, and stays there. */
   fork(): ReelCursor;
   /** Returns how to stop. */
@@ -64,6 +75,10 @@ export interface EdgeFollower {
   moved(): void;
   /** The edge is about to jump over what it missed: a cursor that is forked now will go on without a hole. */
   jump(): void;
+  /** Some of what has been shown is not there any more: cursors take it back with their next step. */
+  lost(): void;
+  /** A pause came late: what is placed after it has other play times now (T6, T7). */
+  retimed(): void;
   /** Nothing is to come any more: a cursor that is forked now has the rest. */
   over(): void;
 }

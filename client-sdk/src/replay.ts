@@ -1,8 +1,10 @@
 import type { State } from '@gametape/shared';
 import type { Playhead, PlayheadEvents, ReplayEvent } from './api.ts';
 import { Emitter } from './emitter.ts';
-import type { Reel, ReelCursor, ReelStates, ReelStep } from './reel.ts';
+import type { Standing } from './play-position.ts';
+import type { Reel, ReelCursor, ReelStep } from './reel.ts';
 import { type ReplayClock, SYSTEM_CLOCK } from './replay-clock.ts';
+import { eventOf, Screen } from './screen.ts';
 import { stepBack } from './step-back.ts';
 
 /** Longest step of the clock in one frame, in milliseconds: after a stall the replay goes on where it was. */
@@ -16,12 +18,9 @@ export interface ReplayOptions {
   readonly maxGap?: number;
 }
 
-/** Where a seek ends. `last` is the step that it ends right after, if there are more of that time. */
-interface Destination {
+/** Where a seek ends. */
+interface Destination extends Standing {
   readonly cursor: ReelCursor;
-  readonly time: number;
-  readonly upTo: number;
-  readonly last?: ReelStep | undefined;
 }
 
 /**
@@ -37,16 +36,12 @@ export class Replay implements Playhead {
   readonly #reel: Reel;
   readonly #clock: ReplayClock;
   readonly #emitter = new Emitter<PlayheadEvents>();
+  readonly #screen: Screen;
   readonly #unfollow: (() => void) | undefined;
-  #cursor: ReelCursor | undefined;
-  /** Of a live room, also once that has ended. */
-  readonly #isGrowing: boolean;
-  #isLive = false;
   /** What the edge missed is shown as fast as it comes. */
   #isCatchingUp = false;
   #generation = 0;
-  /** Of what is shown, and where a seek is going. */
-  #time = 0;
+  /** Where a seek is going. */
   #sought: number | undefined;
   #rate = 1;
   #maxGap: number;
@@ -57,12 +52,6 @@ export class Replay implements Playhead {
   #reading: Promise<void> = Promise.resolve();
   #frameAtMs = 0;
   #cancelFrame: (() => void) | undefined;
-  /** Everything up to this time has been passed; before the very start it is minus infinity. */
-  #upTo = Number.NEGATIVE_INFINITY;
-  /** Play time of the last step or seek: nothing happened since. */
-  #idleSince = 0;
-  /** The step shown last, while that is the exact place: several may be of one time. */
-  #last: ReelStep | undefined;
   #error: unknown;
 
   /** At the start of a recording, or the end of a live room, and paused. */
@@ -70,19 +59,17 @@ export class Replay implements Playhead {
     this.#reel = 'reel' in source ? source.reel : source;
     this.#clock = clock;
     this.#maxGap = maxGap ?? Number.POSITIVE_INFINITY;
-    const { edge, duration } = this.#reel;
-    this.#isGrowing = edge !== undefined;
-    if (!edge) return;
-    this.#time = duration;
-    this.#upTo = duration;
-    this.#cursor = edge.fork();
-    this.#unfollow = edge.follow({
+    const { edge } = this.#reel;
+    this.#screen = new Screen(this.#reel, this.#emitter);
+    this.#unfollow = edge?.follow({
       step: (step) => this.#edgeStepped(step),
       moved: () => {
         this.#emitter.emit('durationchange', this.duration);
-        if (this.#isLive) this.#emitter.emit('timeupdate', this.duration);
+        if (this.isLive) this.#emitter.emit('timeupdate', this.duration);
       },
       jump: () => this.#edgeJumps(),
+      lost: () => this.#takeLate(),
+      retimed: () => this.#retime(),
       // What has not arrived is in the recording that the room leaves.
       over: () => this.#edgeJumps(),
     });
@@ -93,7 +80,7 @@ export class Replay implements Playhead {
   }
 
   get currentTime(): number {
-    return this.#sought ?? (this.#isLive ? this.duration : this.#time);
+    return this.#sought ?? this.#screen.time;
   }
 
   set currentTime(time: number) {
@@ -135,7 +122,7 @@ export class Replay implements Playhead {
   }
 
   get isLive(): boolean {
-    return this.#isLive;
+    return this.#screen.isLive;
   }
 
   /** What stopped it; undefined once it goes on. */
@@ -144,16 +131,11 @@ export class Replay implements Playhead {
   }
 
   get states(): ReadonlyMap<string, State> {
-    const states = new Map<string, State>();
-    for (const player of this.#shown?.players ?? []) {
-      const state = this.stateOf(player);
-      if (state) states.set(player, state);
-    }
-    return states;
+    return this.#screen.states;
   }
 
   stateOf(player: string): State | undefined {
-    return this.#shown?.stateOf(player);
+    return this.#screen.stateOf(player);
   }
 
   on<Name extends keyof PlayheadEvents>(name: Name, listener: (event: PlayheadEvents[Name]) => void): () => void {
@@ -165,7 +147,7 @@ export class Replay implements Playhead {
     this.#isPaused = false;
     this.#emitter.emit('play', this.currentTime);
     if (this.#isPaused || this.#seek) return;
-    if (this.#isEnded || !this.#cursor) void this.seek(Number.NEGATIVE_INFINITY);
+    if (this.#isEnded || !this.#screen.hasCursor) void this.seek(Number.NEGATIVE_INFINITY);
     else this.#run();
   }
 
@@ -188,7 +170,7 @@ export class Replay implements Playhead {
     const to = Math.min(Math.max(time, 0), duration);
     this.#sought = to;
     const seek = this.#go(generation, async () => {
-      if (edge && time >= duration) return { cursor: edge.fork(), time: this.duration, upTo: this.duration };
+      if (edge && time >= duration) return { cursor: edge.fork(), ...this.#screen.end };
       // What rounding made of the end must not hide the last of it; and only what is before the start misses nothing at 0.
       const at = time === Number.NEGATIVE_INFINITY ? time : to >= duration ? Number.POSITIVE_INFINITY : to;
       return { cursor: await this.#reel.cursorAt(at), time: to, upTo: at };
@@ -201,13 +183,15 @@ export class Replay implements Playhead {
   async step(events: number): Promise<ReplayEvent | undefined> {
     if (!Number.isSafeInteger(events)) throw new TypeError(`step: expected a whole number, found ${events}`);
     this.pause();
-    if (!this.#cursor && !this.#seek) void this.seek(Number.NEGATIVE_INFINITY);
+    if (!this.#screen.hasCursor && !this.#seek) void this.seek(Number.NEGATIVE_INFINITY);
     while (this.#seek) await this.#seek;
     // Somebody may have played meanwhile.
     this.pause();
     const generation = this.#begin();
     this.#isEnded = false;
     if (events < 0) return await this.#stepBack(-events, generation);
+    // The seek has failed, and has told why.
+    if (!this.#screen.hasCursor) return undefined;
     try {
       return await this.#stepOn(events, generation);
     } catch (error) {
@@ -221,7 +205,7 @@ export class Replay implements Playhead {
       void this.seek(this.duration);
       return;
     }
-    if (this.#isLive) return;
+    if (this.isLive) return;
     this.#begin();
     this.#error = undefined;
     this.#follow();
@@ -235,11 +219,6 @@ export class Replay implements Playhead {
     this.#isPaused = true;
   }
 
-  /** Where the states are that it shows: nowhere before the first seek. */
-  get #shown(): ReelStates | undefined {
-    return this.#isLive ? this.#reel.edge : this.#cursor;
-  }
-
   /** Ends whatever is going on, and stands still where it is. */
   #begin(): number {
     this.#cancelFrame?.();
@@ -247,7 +226,7 @@ export class Replay implements Playhead {
     this.#isCatchingUp = false;
     this.#seek = undefined;
     this.#sought = undefined;
-    this.#leaveEdge();
+    this.#screen.leaveEdge();
     return ++this.#generation;
   }
 
@@ -261,17 +240,14 @@ export class Replay implements Playhead {
 
   async #arrive(generation: number, read: () => Promise<Destination>): Promise<void> {
     try {
-      const { cursor, time, upTo, last } = await read();
+      const { cursor, ...standing } = await read();
       if (generation !== this.#generation) return;
-      this.#cursor = cursor;
-      this.#last = last;
-      this.#time = time;
-      this.#upTo = upTo;
-      this.#idleSince = time;
+      this.#screen.moveTo(cursor, standing);
+      const { time } = standing;
       this.#seek = undefined;
       this.#sought = undefined;
       this.#emitter.emit('seeked', time);
-      this.#emitter.emit('timeupdate', time);
+      if (generation === this.#generation) this.#emitter.emit('timeupdate', time);
       if (generation === this.#generation && !this.#isPaused) this.#run();
     } catch (error) {
       this.#fail(error, generation);
@@ -294,66 +270,30 @@ export class Replay implements Playhead {
     const nowMs = this.#clock.now();
     const passedMs = Math.min(Math.max(nowMs - this.#frameAtMs, 0), MAX_FRAME_MS);
     this.#frameAtMs = nowMs;
-    const to = this.#isCatchingUp ? this.duration : this.#time + (passedMs / 1_000) * this.#rate;
-    if (!(await this.#advance(to, generation))) return;
-    this.#emitter.emit('timeupdate', this.#time);
-    if (generation !== this.#generation) return;
-    if (this.#hasCaughtUp()) this.#follow();
-    else if (!this.#reel.edge && this.#time >= this.duration) this.#end();
+    const to = this.#isCatchingUp ? this.duration : this.#screen.time + (passedMs / 1_000) * this.#rate;
+    const isStale = () => generation !== this.#generation;
+    // What could not be read in time is not skipped.
+    const onWaited = () => {
+      if (!isStale()) this.#frameAtMs = this.#clock.now();
+    };
+    if (!(await this.#screen.advance(to, this.#maxGap, isStale, onWaited))) return;
+    this.#emitter.emit('timeupdate', this.#screen.time);
+    if (isStale()) return;
+    if (this.#screen.hasCaughtUp) this.#follow();
+    else if (!this.#reel.edge && this.#screen.time >= this.duration) this.#end();
     else this.#scheduleFrame();
   }
 
-  /** Shows all that is due up to a time. Resolves with false when a newer generation took over. */
-  async #advance(target: number, generation: number): Promise<boolean> {
-    let to = target;
-    for (;;) {
-      const cursor = this.#cursor as ReelCursor;
-      let next = cursor.nextTime();
-      if (typeof next !== 'number') {
-        next = await next;
-        // What could not be read in time is not skipped.
-        this.#frameAtMs = this.#clock.now();
-        if (generation !== this.#generation) return false;
-      }
-      const isOver = !this.#reel.edge && to >= this.duration;
-      if (
-        next <= (isOver ? Number.POSITIVE_INFINITY : Math.min(to, this.duration)) &&
-        next < Number.POSITIVE_INFINITY
-      ) {
-        this.#show(cursor.step());
-        if (generation !== this.#generation) return false;
-        continue;
-      }
-      if (to - this.#idleSince < this.#maxGap || to >= this.duration) break;
-      to = Math.min(next, this.duration);
-      this.#idleSince = to;
-    }
-    this.#time = Math.max(this.#time, Math.min(to, this.duration));
-    this.#upTo = !this.#reel.edge && this.#time >= this.duration ? Number.POSITIVE_INFINITY : this.#time;
-    if (this.#last && this.#last.time < this.#time) this.#last = undefined;
-    return true;
-  }
-
   async #stepOn(events: number, generation: number): Promise<ReplayEvent | undefined> {
-    const cursor = this.#cursor as ReelCursor;
-    let shown: ReplayEvent | undefined;
-    for (let left = events; left > 0; ) {
-      const next = await cursor.nextTime();
-      if (generation !== this.#generation) return undefined;
-      if (next > (this.#reel.edge ? this.duration : Number.MAX_VALUE)) break;
-      const event = this.#show(cursor.step());
-      if (generation !== this.#generation) return undefined;
-      if (!event) continue;
-      shown = event;
-      left--;
-    }
-    this.#emitter.emit('timeupdate', this.#time);
+    const isStale = () => generation !== this.#generation;
+    const shown = await this.#screen.stepOn(events, isStale);
+    if (!isStale()) this.#emitter.emit('timeupdate', this.#screen.time);
     return shown;
   }
 
   async #stepBack(events: number, generation: number): Promise<ReplayEvent | undefined> {
     let event: ReplayEvent | undefined;
-    const place = { time: Math.max(this.#upTo, this.#last?.time ?? this.#upTo), last: this.#last };
+    const { place } = this.#screen;
     const seek = this.#go(generation, async () => {
       const { cursor, step } = await stepBack(this.#reel, place, events);
       event = step && eventOf(step, cursor);
@@ -361,89 +301,59 @@ export class Replay implements Playhead {
       return { cursor, time, upTo: step ? time : Number.NEGATIVE_INFINITY, last: step };
     });
     this.#seek = seek;
-    this.#emitter.emit('seeking', this.#time);
+    this.#emitter.emit('seeking', this.#screen.time);
     await seek;
     return generation === this.#generation ? event : undefined;
-  }
-
-  /** Tells of a step that the cursor, or the edge, has just made. */
-  #show(step: ReelStep): ReplayEvent | undefined {
-    const { player, time, seq } = step;
-    // The edge knows it better: what it shows may be of a time that is over, and is not late.
-    const late = this.#isLive ? step.late : this.#isPast(time);
-    if (!late) this.#last = step;
-    this.#time = Math.max(this.#time, Math.min(time, this.duration));
-    this.#idleSince = this.#time;
-    const event = eventOf({ ...step, late }, this.#shown as ReelStates);
-    if (event) this.#emitter.emit('event', event);
-    this.#emitter.emit('change', { player, time, seq, late });
-    return event;
   }
 
   #end(): void {
     this.#isEnded = true;
     this.#isPaused = true;
     this.#emitter.emit('pause', this.currentTime);
-    this.#emitter.emit('ended', this.#time);
-  }
-
-  /** There is nothing that the edge has shown and this has not. */
-  #hasCaughtUp(): boolean {
-    if (!this.#reel.edge || this.#time < this.duration) return false;
-    const next = this.#cursor?.nextTime();
-    return typeof next === 'number' && next > this.duration;
+    this.#emitter.emit('ended', this.#screen.time);
   }
 
   #follow(): void {
     const wasPaused = this.#isPaused;
     this.#generation++;
-    this.#isLive = true;
+    this.#screen.follow();
     this.#isPaused = false;
     this.#isEnded = false;
     this.#isCatchingUp = false;
-    this.#cursor = undefined;
-    this.#last = undefined;
     if (wasPaused) this.#emitter.emit('play', this.duration);
   }
 
-  #leaveEdge(): void {
-    if (!this.#isLive) return;
-    this.#time = this.duration;
-    this.#upTo = this.#time;
-    this.#cursor = this.#reel.edge?.fork();
-    this.#isLive = false;
-    this.#last = undefined;
-  }
-
   #edgeStepped(step: ReelStep): void {
-    if (this.#isLive) this.#show(step);
-    else if (this.#isPaused && !this.#seek) this.#showLate();
+    if (this.isLive) this.#screen.show(step);
+    else this.#takeLate();
   }
 
   /** What came late is shown although nothing plays. */
-  #showLate(): void {
+  #takeLate(): void {
+    if (this.isLive || !this.#isPaused || this.#seek) return;
     const generation = this.#generation;
-    while (generation === this.#generation && this.#cursor) {
-      const next = this.#cursor.nextTime();
-      if (typeof next !== 'number') {
-        const again = () => {
-          if (generation === this.#generation) this.#showLate();
-        };
-        next.then(again, (error) => this.#fail(error, generation));
-        return;
-      }
-      if (!this.#isPast(next)) return;
-      this.#show(this.#cursor.step());
-    }
+    const isStale = () => generation !== this.#generation;
+    const again = () => {
+      if (!isStale()) this.#takeLate();
+    };
+    this.#screen.showLate(isStale)?.then(again, (error) => this.#fail(error, generation));
   }
 
-  /** Everything up to that time has been shown, in a reel where something may still come. */
-  #isPast(time: number): boolean {
-    return this.#isGrowing && (time <= this.#upTo || (this.#last !== undefined && time < this.#last.time));
+  /** A pause that came late has moved all that came after it: what is shown stays, and its time is another one. */
+  #retime(): void {
+    this.#screen.retime();
+    if (this.isLive || this.#seek) return;
+    this.#emitter.emit('timeupdate', this.#screen.time);
+    if (this.#isPaused) return;
+    // What a frame was about to show is of other times.
+    const isCatchingUp = this.#isCatchingUp;
+    this.#begin();
+    this.#isCatchingUp = isCatchingUp;
+    this.#run();
   }
 
   #edgeJumps(): void {
-    if (!this.#isLive) return;
+    if (!this.isLive) return;
     this.#begin();
     this.#isCatchingUp = true;
     this.#run();
@@ -461,21 +371,4 @@ export class Replay implements Playhead {
     // What was missed cannot be had: better to go on without it than not at all.
     if (wasCatchingUp) this.goLive();
   }
-}
-
-/** The state is made when it is asked for. */
-function eventOf({ player, time, seq, late, event }: ReelStep, states: ReelStates): ReplayEvent | undefined {
-  if (!event) return undefined;
-  const { type, data } = event;
-  return {
-    type,
-    data,
-    player,
-    time,
-    seq,
-    late,
-    get state() {
-      return states.stateOf(player) ?? {};
-    },
-  };
 }

@@ -37,11 +37,17 @@ export class TapeCursor implements ReelCursor {
     return next instanceof Promise ? next.then(() => this.nextTime()) : this.#secondsOf(next);
   }
 
+  get nextAt(): number {
+    const next = this.#cursor?.peek();
+    if (next instanceof Promise) throw new TypeError('a step that nextTime has not told of');
+    return next?.time ?? Number.POSITIVE_INFINITY;
+  }
+
   step(): ReelStep {
     if (!this.#cursor) throw new TypeError('a step after the last');
     const { entry, body, context } = this.#cursor.step();
     const time = this.#secondsOf(entry);
-    return { player: context.player, time, seq: entry.seq, late: false, event: body.event };
+    return { player: context.player, time, at: entry.time, seq: entry.seq, late: false, event: body.event };
   }
 
   #contexts(): Iterable<ProducerContext> {

@@ -32,7 +32,7 @@ export function doubling(firstMs: number): (tries: number) => number {
 }
 
 /** Resolves after that time, or as soon as nobody waits any more. */
-export function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);

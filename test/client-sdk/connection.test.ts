@@ -257,6 +257,15 @@ describe('what is sent again', () => {
     expect(() => session.say('late')).toThrow(/about to end/);
   });
 
+  test('[W6] [W9] nobody waits for the end of a room whose relay asked for the rest and then sent the player away', async () => {
+    const { session, peer } = await connected();
+    peer.send({ kind: 'ending' });
+    await waitFor('the final', () => peer.received.some(({ kind }) => kind === 'final'));
+    peer.close(CloseCode.SUPERSEDED);
+    await waitFor('it to be over', () => session.status.connection === 'closed');
+    await expect(session.end()).rejects.toMatchObject({ code: 'SESSION_CLOSED' });
+  });
+
   test('[W6] what was asked for is asked for again on the next connection', async () => {
     const { session, peer, relay } = await connected();
     session.say('x');

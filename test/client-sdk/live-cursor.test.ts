@@ -32,7 +32,7 @@ test('[V1] [T3] nor is any of it left out when fragments go in the middle of it'
 
 function startAfter(seq: number) {
   const producers = new Map([[0, { index: 0, player: 'ann', instance: 'of-ann' }]]);
-  return { states: new RoomStates(JSON_PROFILE, producers, crc32), queue: [], seq, last: after(START_US) };
+  return { states: new RoomStates(JSON_PROFILE, producers, crc32), queue: [], seq, last: after(START_US), losses: 0 };
 }
 
 /** Seqs from 2 on. */
@@ -82,6 +82,7 @@ function sourceOf(arrivals: readonly Arrival[], losses: number): LiveSource {
     rest: undefined,
     secondsAt: (time) => time / 1e6,
     past: async () => past as unknown as RoomPast,
+    statesAfter: () => Promise.reject(new Error('nothing is lost')),
     recorded: () => Promise.reject(new Error('the room is not over')),
   };
 }

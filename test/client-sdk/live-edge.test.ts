@@ -1,5 +1,5 @@
 import { type Live, type LiveEvent, spectate } from '@gametape/client-sdk';
-import { type EventDown, type GameEvent, JSON_PROFILE, type State } from '@gametape/shared';
+import { type EventDown, EventType, type GameEvent, JSON_PROFILE, type State } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { type FakePeer, FakeRelay } from '../support/fake-relay.ts';
 import { TestProducer } from '../support/test-producer.ts';
@@ -108,6 +108,71 @@ describe('the live edge', () => {
   });
 });
 
+describe('a pause that comes late', () => {
+  test('[T6] [T7] leaves who is paused where it was, and what follows is still to come', async () => {
+    const { live, peer, events, at } = await watchAt(20);
+    live.pause();
+    const standing = live.currentTime;
+    const painted: number[] = [];
+    live.on('timeupdate', () => painted.push(events.length));
+    const ann = new Writer(0);
+    const later = [22, 24, 26].map((s, index) => ann.event(1 + index, at(s)));
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 3, events: later });
+    peer.send({ kind: 'clock', time: at(40), holdMs: HOLD_US / 1_000 });
+    await waitFor('the edge to be there', () => live.duration > at(26) / 1e6);
+    const bob = new Writer(1);
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 5,
+      events: [bob.speed(4, at(5), 0), bob.speed(5, at(15), 1)],
+    });
+    await waitFor('both of it', () => events.length === 2);
+    expect(events.map(({ late, time }) => [late, time])).toEqual([
+      [true, at(5) / 1e6],
+      [true, at(5) / 1e6],
+    ]);
+    expect(live.currentTime).toBeCloseTo(standing - 10, 5);
+    // Who paints with the time paints what came late too.
+    expect(painted.at(-1)).toBe(2);
+    live.playbackRate = 16;
+    live.play();
+    await waitFor('the rest', () => events.length === 5);
+    expect(events.slice(2).map(({ late, time }) => [late, time])).toEqual(
+      [22, 24, 26].map((s) => [false, at(s) / 1e6 - 10]),
+    );
+    live.close();
+  });
+
+  test('[T6] [T7] does not hurry who plays behind the edge', async () => {
+    const { live, peer, events, at } = await watchAt(20);
+    live.pause();
+    const ann = new Writer(0);
+    const later = [22, 24, 26].map((s, index) => ann.event(1 + index, at(s)));
+    peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 3, events: later });
+    peer.send({ kind: 'clock', time: at(60), holdMs: HOLD_US / 1_000 });
+    await waitFor('the edge to be there', () => live.duration > at(50) / 1e6);
+    live.playbackRate = 8;
+    live.play();
+    await waitFor('the first', () => events.length === 1);
+    const bob = new Writer(1);
+    const playheads: number[] = [];
+    live.on('event', () => playheads.push(live.currentTime));
+    peer.send({
+      kind: 'events-down',
+      acks: NO_ACKS,
+      upTo: 5,
+      events: [bob.speed(4, at(5), 0), bob.speed(5, at(15), 1)],
+    });
+    await waitFor('all', () => events.length === 5);
+    const [, pause, resume, ...rest] = events;
+    expect([pause?.late, resume?.late]).toEqual([true, true]);
+    expect(rest.map(({ late, time }) => [late, time])).toEqual([24, 26].map((s) => [false, at(s) / 1e6 - 10]));
+    expect(playheads.slice(2)).toEqual(rest.map(({ time }) => time));
+    live.close();
+  });
+});
+
 const NO_ACKS = { accepted: 0, stable: 0 };
 
 async function watch(): Promise<{ relay: FakeRelay; live: Live; peer: FakePeer; events: LiveEvent[]; start: number }> {
@@ -125,6 +190,21 @@ async function watch(): Promise<{ relay: FakeRelay; live: Live; peer: FakePeer; 
   return { relay, live, peer, events, start };
 }
 
+/** In a room that has gone on for so many seconds. */
+async function watchAt(seconds: number): Promise<{
+  live: Live;
+  peer: FakePeer;
+  events: LiveEvent[];
+  /** Room time after so many seconds. */
+  at: (seconds: number) => number;
+}> {
+  const { live, peer, events, start } = await watch();
+  const at = (s: number) => start + s * 1_000_000;
+  peer.send({ kind: 'clock', time: at(seconds) + HOLD_US, holdMs: HOLD_US / 1_000 });
+  await waitFor('time to be there', () => live.currentTime >= at(seconds) / 1e6);
+  return { live, peer, events, at };
+}
+
 /** Makes the events of one producer: each sets `n` to its seq. */
 class Writer {
   readonly #index: number;
@@ -138,6 +218,12 @@ class Writer {
     const event: GameEvent = { type: 'keystroke', data: { char: 'x', modifiers: [] } };
     const state: State = { n: seq };
     return { seq, producer: this.#index, time, hlc, stamp: time, body: this.#producer.encode(event, state, time) };
+  }
+
+  speed(seq: number, time: number, speed: number): EventDown {
+    const event: GameEvent = { type: EventType.SPEED_CHANGE, data: { speed } };
+    const body = this.#producer.encode(event, undefined, time);
+    return { seq, producer: this.#index, time, hlc: 0, stamp: time, body };
   }
 
   /** One that the relay makes of its own accord. */

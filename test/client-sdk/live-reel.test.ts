@@ -49,7 +49,14 @@ describe('a room that is over, of which something came that does not fit', () =>
     const events = [5, 6].map((seq) => ({ seq, producer: 0, time: 1e9, hlc: 0, stamp: 0, body }));
     edge.arrived(events, 6);
     let over = 0;
-    edge.follow({ step: () => {}, moved: () => {}, jump: () => {}, over: () => void over++ });
+    edge.follow({
+      step: () => {},
+      moved: () => {},
+      jump: () => {},
+      lost: () => {},
+      retimed: () => {},
+      over: () => void over++,
+    });
     reel.finish();
     await waitFor('it to be over', () => over > 0);
     expect([reel.rest, reel.edge]).toEqual([RECORDING_ID, undefined]);

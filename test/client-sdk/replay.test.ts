@@ -201,6 +201,20 @@ describe('a replay of a recording', () => {
     expect(statesOf(replay)).toEqual(await tape.statesAt(tape.duration / 2));
   });
 
+  test('where not even the first block can be read, a step tells so and is no event', async () => {
+    const { bytes } = await recorded({ seed: 5, profile: JSON_PROFILE, perBlock: 7 });
+    const source = new SlowSource(bytes);
+    const { replay } = replayOf(await openRecording(source));
+    const errors: unknown[] = [];
+    replay.on('error', (error) => errors.push(error));
+    source.isBroken = true;
+    expect(await replay.step(1)).toBeUndefined();
+    expect([errors, replay.error]).toEqual([[expect.any(Error)], errors[0]]);
+    expect(errors[0]).not.toBeInstanceOf(TypeError);
+    source.isBroken = false;
+    expect(await replay.step(1)).toBeDefined();
+  });
+
   test('refuses what is no time, rate or number of events', async () => {
     const { tape } = await opened({ seed: 1, profile: JSON_PROFILE, perBlock: 40 });
     const { replay } = replayOf(tape);

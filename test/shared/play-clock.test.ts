@@ -25,6 +25,10 @@ describe('play time', () => {
         expect(playTimes.map((_, time) => clock.playTime(time))).toEqual(playTimes);
         for (const [time, playTime] of playTimes.entries()) {
           expect(clock.roomTime(playTime)).toBe(Math.min(time, playTimes.indexOf(playTime)));
+          const last = clock.lastRoomTime(playTime);
+          if (clock.paused && playTime === clock.playTime(clock.paused.since))
+            expect(last).toBe(Number.POSITIVE_INFINITY);
+          else if (last <= END) expect(last).toBe(playTimes.lastIndexOf(playTime));
         }
         expectPauses(clock.pauses(END), ticks);
       }),

@@ -103,6 +103,7 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
       ),
       pauses: pairs,
       paused: fc.record({ since: micros, players: fc.array(anyText(), { maxLength: 3 }) }),
+      lostAfter: count,
       takesJumps: fc.constant(true),
     },
     {

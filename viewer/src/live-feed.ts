@@ -146,6 +146,8 @@ export class LiveFeed {
       player.presence.value = connected ? 'connected' : 'dropped';
       player.clockErrorS.value = clockErrorS;
     }
+    // What the relay has lost of the room may be all that there was of a player.
+    for (const { id, presence } of this.board.players.peek()) if (!live.players.has(id)) presence.value = 'dropped';
   }
 
   /** The clock, and connections that come and go without an event. Nothing paints while the page is hidden. */

@@ -23,33 +23,42 @@ export interface AudienceMessagesOptions {
   readonly count: () => SpectatorCount;
 }
 
+/** What a welcome answers to who names a position, or none. */
+interface Answer {
+  readonly resumption: Resumption;
+  readonly epoch?: number;
+  readonly lostAfter?: number | undefined;
+}
+
 /** What spectators are told of the room, encoded once for all who are told the same at one time. */
 export class AudienceMessages {
   readonly #options: AudienceMessagesOptions;
   #point: JoinPoint | undefined;
   #until = 0;
-  readonly #welcomes = new Map<Resumption, Uint8Array>();
+  readonly #welcomes = new Map<string, Uint8Array>();
   #clock: { readonly until: number; readonly bytes: Uint8Array } | undefined;
 
   constructor(options: AudienceMessagesOptions) {
     this.#options = options;
   }
 
-  welcome(point: JoinPoint, resumption: Resumption): Uint8Array {
+  /** @param lostAfter of what it had been shown, nothing after that seq is there any more (W4) */
+  welcome(point: JoinPoint, resumption: Resumption, lostAfter?: number): Uint8Array {
     const now = performance.now();
     if (this.#point !== point || this.#until < now) {
       this.#welcomes.clear();
       this.#point = point;
       this.#until = now + SHARED_MS;
     }
-    const bytes = this.#welcomes.get(resumption) ?? this.#encodeWelcome(point, resumption);
-    this.#welcomes.set(resumption, bytes);
+    const which = `${resumption} ${lostAfter}`;
+    const bytes = this.#welcomes.get(which) ?? this.#encodeWelcome(point, { resumption, lostAfter });
+    this.#welcomes.set(which, bytes);
     return bytes;
   }
 
   /** To who comes back to a room of which nothing is shown yet: it stays in the epoch whose position it names. */
   welcomeUnproven(point: JoinPoint, { epoch }: Position): Uint8Array {
-    return this.#encodeWelcome(point, 'resumed', epoch);
+    return this.#encodeWelcome(point, { resumption: 'resumed', epoch });
   }
 
   /** What time it is. */
@@ -63,7 +72,7 @@ export class AudienceMessages {
     return this.#clock.bytes;
   }
 
-  #encodeWelcome({ standing }: JoinPoint, resumption: Resumption, epoch = this.#options.epoch): Uint8Array {
+  #encodeWelcome({ standing }: JoinPoint, { resumption, epoch = this.#options.epoch, lostAfter }: Answer): Uint8Array {
     const { meta, durability, silenceMs, delayMs, roomTime, holdMs, count } = this.#options;
     const { seq, players, pauses, paused } = standing;
     return encodeMessage({
@@ -86,6 +95,7 @@ export class AudienceMessages {
       spectators: count(),
       pauses,
       ...(paused && { paused }),
+      ...(lostAfter !== undefined && { lostAfter }),
     });
   }
 }

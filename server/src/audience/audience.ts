@@ -142,11 +142,11 @@ export class Audience {
       const point = await this.#joinPoints.next();
       const isNothingShown = this.#isNothingShown;
       await this.#turnstile.pass(() => {
-        if (!resume) this.#begin(receiver, point, false);
+        if (!resume) this.#begin(receiver, point, 'new');
         else if (this.#isNothingShown) this.#resumeUnproven(receiver, point, resume);
         // It may have begun to be shown since that point was taken.
         else if (this.#hasShown(resume)) this.#resume(receiver, isNothingShown ? this.#pointNow() : point, resume);
-        else this.#begin(receiver, point, true);
+        else this.#begin(receiver, point, 'reset', this.#lostAfter(resume));
       });
     } catch (error) {
       this.leave(receiver);
@@ -249,6 +249,14 @@ export class Audience {
     return this.#options.recording.covers(position);
   }
 
+  #lostAfter(position: Position): number | undefined {
+    const { epoch, seq } = position;
+    if (epoch === 0) return undefined;
+    const shown = this.isDelayed ? (this.#shown?.seq ?? 0) : seq;
+    const kept = Math.min(this.#options.recording.lostAfter(position) ?? seq, shown);
+    return kept < seq ? kept : undefined;
+  }
+
   #show(mark: FlushMark): void {
     const { view, recent, clock } = this.#options;
     const from = this.#shown?.seq ?? mark.seq;
@@ -272,8 +280,8 @@ export class Audience {
     for (const receiver of this.#spectators) if (receiver.isReady && receiver.hasRoom) receiver.sendBytes(bytes);
   }
 
-  #begin(receiver: Receiver, point: JoinPoint, isReset: boolean): void {
-    receiver.sendBytes(this.#messages.welcome(point, isReset ? 'reset' : 'new'));
+  #begin(receiver: Receiver, point: JoinPoint, resumption: 'new' | 'reset', lostAfter?: number): void {
+    receiver.sendBytes(this.#messages.welcome(point, resumption, lostAfter));
     receiver.sendSnapshotParts(point.snapshot);
     this.#ready(receiver, point.standing.seq);
   }
@@ -290,7 +298,7 @@ export class Audience {
     const point = this.#pointNow();
     for (const [receiver, position] of this.#unproven) {
       if (this.#hasShown(position)) this.#resume(receiver, point, position);
-      else void this.#reset(receiver);
+      else void this.#reset(receiver, this.#lostAfter(position));
     }
     this.#unproven.clear();
   }
@@ -316,12 +324,12 @@ export class Audience {
   }
 
   /** It has missed more than it could be shown: it goes on from where the room is now (W8). */
-  async #reset(receiver: Receiver): Promise<void> {
+  async #reset(receiver: Receiver, lostAfter?: number): Promise<void> {
     receiver.isReady = false;
     try {
       const point = await this.#joinPoints.next();
       await this.#turnstile.pass(() => {
-        if (this.#spectators.has(receiver)) this.#begin(receiver, point, true);
+        if (this.#spectators.has(receiver)) this.#begin(receiver, point, 'reset', lostAfter);
       });
     } catch {
       // The journal has failed: the room is about to be closed.

@@ -70,9 +70,17 @@ export class RoomRecording {
    * ended where the one before it did.
    */
   covers({ epoch, seq }: Position): boolean {
-    const known = epoch > this.#epoch ? [] : [...this.#epochEnds.keys()].filter((earlier) => earlier <= epoch);
-    const end = epoch === this.#epoch ? this.#headSeq : this.#epochEnds.get(Math.max(0, ...known));
+    const end = this.#endOf(epoch);
     return end !== undefined && seq <= end && this.#options.recent.covers(seq);
+  }
+
+  /**
+   * The seq after which nothing is there any more of what whoever stands at that position has been shown, undefined where all of it
+   * is. Nobody knows that of epochs whose ends are forgotten: then it is 0.
+   */
+  lostAfter({ epoch, seq }: Position): number | undefined {
+    const end = this.#endOf(epoch) ?? 0;
+    return seq > end ? end : undefined;
   }
 
   /**
@@ -138,6 +146,12 @@ export class RoomRecording {
       paused: playClock.paused,
       producers: seats.all.map((seat) => seat.describe()),
     };
+  }
+
+  #endOf(epoch: number): number | undefined {
+    if (epoch === this.#epoch) return this.#headSeq;
+    const known = epoch > this.#epoch ? [] : [...this.#epochEnds.keys()].filter((earlier) => earlier <= epoch);
+    return this.#epochEnds.get(Math.max(0, ...known));
   }
 
   /** A name that cannot be given is answered: the event is recorded all the same. */

@@ -19,6 +19,11 @@ interface Change {
   readonly pauses: boolean;
 }
 
+/** Whether play time may stand still, or go on, from such an event on. */
+export function mayPause({ type }: GameEvent): boolean {
+  return type === EventType.SPEED_CHANGE || type === EventType.PLAYER_LEAVE;
+}
+
 /** How it stood before the changes that are remembered. */
 interface Settled {
   readonly pauses: number;
@@ -111,6 +116,13 @@ export class PlayClock {
   /** The first room time with that play time. */
   roomTime(playTime: number): number {
     return playTime + this.#before(this.#countPauses((from, index) => from - this.#before(index) < playTime));
+  }
+
+  /** The last room time with that play time; infinite while that is where it stands still. */
+  lastRoomTime(playTime: number): number {
+    const begun = this.#countPauses((from, index) => from - this.#before(index) <= playTime);
+    const time = playTime + this.#before(begun);
+    return this.#pausedAt !== undefined && time >= this.#pausedAt ? Number.POSITIVE_INFINITY : time;
   }
 
   #take(change: Change): void {

@@ -151,6 +151,8 @@ export interface Welcome {
   readonly pauses: readonly (readonly [from: number, to: number])[];
   /** The pause that lasts, if there is one. */
   readonly paused?: OpenPause;
+  /** In a `reset` of a spectator: what it had been shown after that seq is in no recording, its seqs are others' now. */
+  readonly lostAfter?: number;
   /** Seq of the last rewind of this connection's own producer: then its own keyframe is in the snapshot too (T8). */
   readonly rewound?: number;
   /** The relay wants to be told of clocks that jump. */

@@ -72,6 +72,7 @@ export function readWelcome(reader: ByteReader): Welcome {
     spectators: readSpectators(map.spectators as JsonObject),
     pauses: map.pauses as unknown as Welcome['pauses'],
     ...(map.paused !== undefined && { paused: map.paused as unknown as NonNullable<Welcome['paused']> }),
+    ...(map.lostAfter !== undefined && { lostAfter: count(reader, map, 'lostAfter') }),
     ...(map.rewound !== undefined && { rewound: count(reader, map, 'rewound') }),
     ...(map.takesJumps === true && { takesJumps: true }),
   };
