@@ -146,7 +146,7 @@ export class LiveEdge implements ReelStates {
     return { states, queue: this.#queue.items, seq: this.seq, last: this.#last };
   }
 
-  welcome({ profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused }: Welcome): void {
+  welcome({ profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused, changes }: Welcome): void {
     const isJump = resumption !== 'resumed' && this.#states !== undefined;
     if (isJump) for (const follower of [...this.#followers]) follower.jump();
     this.#profile = profileNamed(profile);
@@ -159,7 +159,7 @@ export class LiveEdge implements ReelStates {
     if (resumption !== 'resumed') {
       this.#states = this.#newStates([]);
       this.#queue = new TimelineQueue();
-      this.#clock = new PlayClock(pauses, paused);
+      this.#clock = new PlayClock(pauses, paused, changes);
       this.#restarting.clear();
       this.#recent.startAt(seq);
     }

@@ -65,7 +65,7 @@ export class AudienceMessages {
 
   #encodeWelcome({ standing }: JoinPoint, resumption: Resumption, epoch = this.#options.epoch): Uint8Array {
     const { meta, durability, silenceMs, delayMs, roomTime, holdMs, count } = this.#options;
-    const { seq, players, pauses, paused } = standing;
+    const { seq, players, pauses, paused, changes } = standing;
     return encodeMessage({
       kind: 'welcome',
       protocol: PROTOCOL,
@@ -86,6 +86,7 @@ export class AudienceMessages {
       spectators: count(),
       pauses,
       ...(paused && { paused }),
+      changes,
     });
   }
 }
