@@ -58,7 +58,7 @@ export async function journalRoom(
     });
     const epochEnds = [[EPOCH, headSeq]] as const;
     const time = last?.time ?? 0;
-    const rest = { pauses: [], paused: undefined, producers: standings };
+    const rest = { pauses: [], paused: undefined, changes: [], producers: standings };
     return { contexts, room: { headSeq, time, events, gaps: 0, epochEnds, checkpoints: kept, ...rest } };
   };
   await journal.claim(room);

@@ -161,7 +161,7 @@ export class LiveEdge implements ReelStates, ReelTimes {
   }
 
   welcome(welcome: Welcome): void {
-    const { profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused, lostAfter } = welcome;
+    const { profile, epoch, seq, resumption, roomTime, holdMs, players, pauses, paused, changes, lostAfter } = welcome;
     const isJump = resumption !== 'resumed' && this.#states !== undefined;
     if (isJump) for (const follower of [...this.#followers]) follower.jump();
     this.#profile = profileNamed(profile);
@@ -174,7 +174,7 @@ export class LiveEdge implements ReelStates, ReelTimes {
     if (resumption !== 'resumed') {
       this.#states = this.#newStates([]);
       this.#queue = new TimelineQueue();
-      this.#clock = new PlayClock(pauses, paused);
+      this.#clock = new PlayClock(pauses, paused, changes);
       if (isJump) this.#tell((follower) => follower.retimed());
       this.#restarting.clear();
       this.#recent.startAt(seq);

@@ -86,7 +86,7 @@ export class RoomView {
     if (isResumed) return;
     this.#contexts.clear();
     this.#current.clear();
-    this.#clock = new PlayClock(welcome.pauses, welcome.paused);
+    this.#clock = new PlayClock(welcome.pauses, welcome.paused, welcome.changes);
     this.#seq = welcome.seq;
     this.#time = welcome.roomTime;
   }

@@ -73,7 +73,7 @@ export {
 } from './recording/index-block.ts';
 export { type KeyframeContext, readKeyframe, writeKeyframe } from './recording/keyframe-record.ts';
 export type { MarkerRecord } from './recording/markers.ts';
-export { mayPause, type OpenPause, PlayClock } from './recording/play-clock.ts';
+export { mayPause, type OpenPause, type PauseChange, PlayClock, type ToldPauses } from './recording/play-clock.ts';
 export { makeRecordingId, recordingIdBytes, recordingIdText } from './recording/recording-id.ts';
 export { RecordingIdentity } from './recording/recording-identity.ts';
 export { decodeIndex, type RecordingIndex } from './recording/recording-index.ts';

@@ -43,6 +43,8 @@ export const LIMITS = {
   gaps: 16_000,
   /** Pauses of one recording; time goes on through later ones. */
   pauses: 65_536,
+  /** Newest events that pause or resume, among which one that comes late finds its place. */
+  pauseChanges: 1_024,
 } as const;
 
 const ID = /^[A-Za-z0-9_-]{1,64}$/;

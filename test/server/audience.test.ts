@@ -143,7 +143,16 @@ describe('joining in masses', () => {
   test('[W5] a snapshot is taken once for all who come meanwhile, and never before they came', async () => {
     let taken = 0;
     let seq = 0;
-    const none = { events: 0, players: [], producers: [], checkpoints: [], pauses: [], paused: undefined, playTime: 0 };
+    const none = {
+      events: 0,
+      players: [],
+      producers: [],
+      checkpoints: [],
+      pauses: [],
+      paused: undefined,
+      changes: [],
+      playTime: 0,
+    };
     const view = {
       standing: () => ({ seq, ...none }),
       isHidden: false,

@@ -207,8 +207,8 @@ function outline({ start, end, cut }: RecoveredRoom): unknown {
     meta,
     headSeq,
     checkpoints,
-    pauses: playClock.past,
-    paused: playClock.paused,
+    // From wherever it was begun: what comes late is placed as if nothing had been lost (T6).
+    playClock: playClock.told,
     events,
     gaps,
     epochEnds,

@@ -135,6 +135,66 @@ describe('play time', () => {
     );
   });
 
+  test('[T6] [T7] begun in the middle, from what it tells, is the same for ever after, whatever comes late', () => {
+    const anyHistory = fc.record({ changes: fc.constantFrom(0, 0, 0, 700, 1_020, 1_300), holds: fc.boolean() });
+    // Not only what is late by the changes that are remembered: what comes later than those goes to the same place too.
+    const anyEvents = fc.array(
+      fc.tuple(fc.integer({ min: -40, max: END }), fc.constantFrom('ada', 'bob', 'eve', 'old'), anyEvent),
+      { maxLength: 25 },
+    );
+    fc.assert(
+      fc.property(anyHistory, anyEvents, fc.nat({ max: 25 }), (history, events, taken) => {
+        const clock = new PlayClock();
+        for (const event of longPast(history)) clock.observe(...event);
+        for (const event of events.slice(0, taken)) clock.observe(...event);
+        const begun = begunFrom(clock);
+        expectSameTimes(begun, clock);
+        for (const event of events.slice(taken)) {
+          clock.observe(...event);
+          begun.observe(...event);
+          expectSameTimes(begun, clock);
+        }
+        expectSameTimes(begunFrom(begun), clock);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  test('[T6] begun in the middle of two pauses, knows which of them a late resume ends', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, player: string, to: number) =>
+      [time, player, { type: EventType.SPEED_CHANGE, data: { speed: to } }] as const;
+    clock.observe(...speed(10, 'ada', 0));
+    clock.observe(...speed(20, 'bob', 0));
+    const begun = begunFrom(clock);
+    begun.observe(...speed(15, 'ada', 1));
+    begun.observe(...speed(30, 'bob', 1));
+    expect(begun.pauses(END)).toEqual([
+      [10, 15],
+      [20, 30],
+    ]);
+  });
+
+  test('[T6] [S2] a pause that comes later than a thousand other changes, and lasts, begins no further back than they did', () => {
+    const clock = new PlayClock();
+    const speed = (time: number, player: string, to: number) =>
+      clock.observe(time, player, { type: EventType.SPEED_CHANGE, data: { speed: to } });
+    for (let i = 0; i < 512; i++) {
+      speed(10 * i, 'ada', 0);
+      speed(10 * i + 4, 'ada', 1);
+    }
+    // The oldest 512 changes, 256 pauses, are settled by the one that is too many.
+    speed(5_120, 'ada', 2);
+    const over = clock.pauses(2_554);
+    expect(over).toHaveLength(256);
+    speed(16, 'bob', 0);
+    expect(clock.pauses(6_000)).toEqual([...over, [2_554, 6_000]]);
+    expect(clock.playTime(14)).toBe(6);
+    expect(clock.playTime(6_000)).toBe(2_554 - 256 * 4);
+    speed(17, 'bob', 1);
+    expect(clock.playTime(6_000)).toBe(6_000 - 512 * 4);
+  });
+
   test('[T6] a pause that a player makes while it is away ends where the relay let it go, or where the player had', () => {
     const clock = new PlayClock();
     const speed = (time: number, to: number) =>
@@ -174,6 +234,29 @@ describe('play time', () => {
     expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
+
+function begunFrom(clock: PlayClock): PlayClock {
+  const { pauses, paused, changes } = clock.told;
+  expect(changes.length).toBeLessThanOrEqual(LIMITS.pauseChanges);
+  return new PlayClock(pauses, paused, changes);
+}
+
+function expectSameTimes(clock: PlayClock, expected: PlayClock): void {
+  const times = Array.from({ length: END + 45 }, (_, time) => time - 42);
+  expect(times.map((time) => clock.playTime(time))).toEqual(times.map((time) => expected.playTime(time)));
+  expect([clock.pauses(END), clock.paused]).toEqual([expected.pauses(END), expected.paused]);
+}
+
+/** So many changes before -20, some of which a clock that remembers the newest has settled; one pause may still last. */
+function longPast({ changes, holds }: { changes: number; holds: boolean }): TimedEvent[] {
+  const speed = (time: number, player: string, to: number): TimedEvent => [
+    time,
+    player,
+    { type: EventType.SPEED_CHANGE, data: { speed: to } },
+  ];
+  const past = Array.from({ length: changes }, (_, index) => speed(index - changes - 20, 'old', index % 2));
+  return holds ? [...past.slice(0, changes / 2), speed(-changes / 2 - 20, 'mia', 0), ...past.slice(changes / 2)] : past;
+}
 
 function atDifferentTimes(events: readonly TimedEvent[]): TimedEvent[] {
   return events.filter(([time], index) => time !== events[index - 1]?.[0]);

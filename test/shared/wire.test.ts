@@ -101,8 +101,21 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
         fc.record({ id: anyText(), name: anyText(), connected: fc.boolean() }, { requiredKeys: ['id', 'connected'] }),
         { maxLength: 3 },
       ),
-      pauses: pairs,
-      paused: fc.record({ since: micros, players: fc.array(anyText(), { maxLength: 3 }) }),
+      pauses: fc.constantFrom<[number, number][]>(
+        [],
+        [[-5, 5]],
+        [
+          [0, 1],
+          [1, 7],
+        ],
+      ),
+      paused: fc.record({
+        since: fc.integer({ min: 7, max: 20 }),
+        players: fc.uniqueArray(anyText(), { minLength: 1, maxLength: 3 }),
+      }),
+      changes: fc
+        .array(fc.tuple(fc.integer({ min: 20, max: 2 ** 50 }), anyText(), fc.boolean()), { maxLength: 3 })
+        .map((changes) => changes.toSorted(([a], [b]) => a - b)),
       lostAfter: count,
       takesJumps: fc.constant(true),
     },
@@ -126,6 +139,7 @@ const DOWN: { [K in DownMessage['kind']]: fc.Arbitrary<Extract<DownMessage, { ki
         'players',
         'spectators',
         'pauses',
+        'changes',
       ],
     },
   ),
@@ -298,6 +312,11 @@ describe('messages', () => {
       { pauses: [[1]] },
       { pauses: 'none' },
       { paused: { since: 1 } },
+      { pauses: [[0.5, 3]] },
+      { changes: null },
+      { changes: [[1, 'ada']] },
+      { changes: [[30, 'ada', 1]] },
+      { changes: [[30.5, 'ada', true]] },
       { resumption: 'maybe' },
       { seq: -1 },
       { delayMs: -1 },

@@ -140,4 +140,5 @@ export const ANY_WELCOME: Welcome = {
   players: [],
   spectators: { count: 0, ids: [] },
   pauses: [],
+  changes: [],
 };

@@ -25,6 +25,7 @@ export interface Synced {
   readonly headSeq: number;
   readonly pauses: readonly (readonly [number, number])[];
   readonly paused?: { readonly since: number; readonly players: readonly string[] };
+  readonly changes: readonly (readonly [time: number, player: string, isPause: boolean])[];
   readonly players: readonly { readonly id: string; readonly connected: boolean }[];
   readonly producers: readonly { readonly index: number; readonly player: string; readonly instance: string }[];
   readonly checkpoints: readonly { readonly name: string; readonly seq: number; readonly time: number }[];

@@ -74,7 +74,7 @@ export class AudienceMessages {
 
   #encodeWelcome({ standing }: JoinPoint, { resumption, epoch = this.#options.epoch, lostAfter }: Answer): Uint8Array {
     const { meta, durability, silenceMs, delayMs, roomTime, holdMs, count } = this.#options;
-    const { seq, players, pauses, paused } = standing;
+    const { seq, players, pauses, paused, changes } = standing;
     return encodeMessage({
       kind: 'welcome',
       protocol: PROTOCOL,
@@ -95,6 +95,7 @@ export class AudienceMessages {
       spectators: count(),
       pauses,
       ...(paused && { paused }),
+      changes,
       ...(lostAfter !== undefined && { lostAfter }),
     });
   }

@@ -54,7 +54,8 @@ export class DelayedView implements ShownRoom {
   constructor({ start, ...options }: DelayedViewOptions) {
     this.#options = options;
     this.#profile = start.profile;
-    this.#playClock = new PlayClock(start.playClock.past, start.playClock.paused);
+    const { pauses, paused, changes } = start.playClock.told;
+    this.#playClock = new PlayClock(pauses, paused, changes);
     this.#seq = start.headSeq;
     this.#events = start.events;
     for (const producer of start.producers) this.#restore(producer);
@@ -74,7 +75,6 @@ export class DelayedView implements ShownRoom {
   }
 
   #standing(): Standing {
-    const { paused } = this.#playClock;
     const { seats, checkpoints, clock, delayUs } = this.#options;
     const producers = seats.all.filter(({ context: { index } }) => this.#contexts.has(index));
     return {
@@ -83,8 +83,7 @@ export class DelayedView implements ShownRoom {
       players: [...this.#players.values()],
       producers: producers.map(({ context: { index, player, instance } }) => ({ index, player, instance })),
       checkpoints: checkpoints().filter(({ seq }) => seq <= this.#seq),
-      pauses: this.#playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER),
-      paused,
+      ...this.#playClock.told,
       playTime: Math.max(0, this.#playClock.playTime(clock.now() - delayUs)),
     };
   }
@@ -157,5 +156,6 @@ const NOTHING_YET: Standing = {
   checkpoints: [],
   pauses: [],
   paused: undefined,
+  changes: [],
   playTime: 0,
 };

@@ -19,16 +19,13 @@ export class LiveView implements ShownRoom {
 
   standing(): Standing {
     const { headSeq, events, checkpoints, playClock } = this.#recording;
-    const { paused } = playClock;
     return {
       seq: headSeq,
       events,
       players: this.#seats.players,
       producers: this.#seats.all.map(({ context: { index, player, instance } }) => ({ index, player, instance })),
       checkpoints: checkpoints.places,
-      // Those that are over: the one that lasts is told apart.
-      pauses: playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER),
-      paused,
+      ...playClock.told,
       playTime: playClock.playTime(this.#clock.now()),
     };
   }

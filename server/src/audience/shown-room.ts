@@ -1,7 +1,7 @@
-import type { CheckpointPlace, OpenPause, PlayerInfo, ProducerRecord } from '@gametape/shared';
+import type { CheckpointPlace, PlayerInfo, ProducerRecord, ToldPauses } from '@gametape/shared';
 
 /** How a room stands at a position, as spectators are told. Times are microseconds of room time. */
-export interface Standing {
+export interface Standing extends ToldPauses {
   /** Last seq that is part of it. */
   readonly seq: number;
   /** Events up to there. */
@@ -10,9 +10,6 @@ export interface Standing {
   /** Every producer that has had an entry, by index. */
   readonly producers: readonly ProducerRecord[];
   readonly checkpoints: readonly CheckpointPlace[];
-  /** Pauses that are over. */
-  readonly pauses: readonly (readonly [from: number, to: number])[];
-  readonly paused: OpenPause | undefined;
   /** Play time, in microseconds. */
   readonly playTime: number;
 }

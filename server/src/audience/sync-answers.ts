@@ -62,11 +62,11 @@ export class SyncAnswers {
     const { standing, mark } = await this.#audience.standingNow();
     const { recordingId, room, profile, createdAt } = this.#meta;
     const { roomTime, delayMs, holdMs } = this.#audience;
-    const { seq: headSeq, pauses, paused, players, producers, checkpoints } = standing;
+    const { seq: headSeq, pauses, paused, changes, players, producers, checkpoints } = standing;
     const { fragments, tail } = await this.#audience.fragments.list(mark);
     const identity = { recordingId, room, profile, epoch: this.#epoch, createdAt };
     const clock = { roomTime, delayMs, holdMs, headSeq };
-    const who = { pauses, ...(paused && { paused }), players, producers, checkpoints };
+    const who = { pauses, ...(paused && { paused }), changes, players, producers, checkpoints };
     const places: Point['places'][number][] = [];
     let rows = '';
     for (const fragment of fragments) {

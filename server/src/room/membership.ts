@@ -192,9 +192,7 @@ export class Membership {
     const snapshot = resumption === 'resumed' ? undefined : snapshotOf(shown);
     const producers = room.seats.all.length;
     const roomTime = room.clock.now();
-    const { paused } = room.recording.playClock;
-    // Those that are over: the one that lasts is told apart.
-    const pauses = room.recording.playClock.pauses(paused?.since ?? Number.MAX_SAFE_INTEGER);
+    const { pauses, paused, changes } = room.recording.playClock.told;
     // What the snapshot shows has to be in the journal first: a crash must not take back what was shown. Of a new room not
     // even a power loss may take back that there is one: whoever has its recording id comes back to it (J4).
     await room.output.founded();
@@ -219,6 +217,7 @@ export class Membership {
       spectators: room.audience.count,
       pauses,
       ...(paused && { paused }),
+      changes,
       ...(rewound > 0 && { rewound }),
     });
     if (snapshot) receiver.sendSnapshot(snapshot);

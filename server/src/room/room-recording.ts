@@ -142,8 +142,7 @@ export class RoomRecording {
       gaps: limits.gaps,
       epochEnds: [...this.#epochEnds, [this.#epoch, this.#headSeq]],
       checkpoints: this.checkpoints.places,
-      pauses: playClock.past,
-      paused: playClock.paused,
+      ...playClock.told,
       producers: seats.all.map((seat) => seat.describe()),
     };
   }

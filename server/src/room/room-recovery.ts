@@ -153,7 +153,7 @@ class Recovery {
     this.#lastTime = Math.max(this.#lastTime, room.time);
     this.#events = room.events;
     this.#gaps = room.gaps;
-    this.#playClock = new PlayClock(room.pauses, room.paused);
+    this.#playClock = new PlayClock(room.pauses, room.paused, room.changes);
     this.#producers.agree(room.producers);
     for (const checkpoint of room.checkpoints) this.#checkpoints.set(checkpoint.name, checkpoint);
     for (const [epoch, seq] of room.epochEnds) this.#epochEnds.set(epoch, seq);
@@ -298,8 +298,7 @@ class Recovery {
       gaps: this.#gaps,
       epochEnds: [...this.#epochEnds],
       checkpoints: [...this.#checkpoints.values()],
-      pauses: this.#playClock.past,
-      paused: this.#playClock.paused,
+      ...this.#playClock.told,
       producers: this.#producers.describe(),
     };
   }

@@ -7,16 +7,20 @@ export interface OpenPause {
   readonly players: readonly string[];
 }
 
-/** Changes that are remembered: what comes later than so many others is put no further back than behind those. */
-const MAX_CHANGES = 1_024;
-/** Holds the pauses of which only their ends are known: no player has this id. */
-const SOMEBODY = '';
-
 /** A player begins to hold a pause, or lets it go. */
-interface Change {
-  readonly time: number;
-  readonly player: string;
-  readonly pauses: boolean;
+export type PauseChange = readonly [time: number, player: string, isPause: boolean];
+
+/**
+ * All that a clock needs to go on as the one that tells it. What the changes add up to would not do: a late resume ends the
+ * pause of one player, and how long each of them held one can be told from the changes only (T6).
+ */
+export interface ToldPauses {
+  /** In order, and over before all of the changes. */
+  readonly pauses: readonly (readonly [from: number, to: number])[];
+  /** The pause that lasted then. */
+  readonly paused: OpenPause | undefined;
+  /** The newest, in the order of their times; at most `LIMITS.pauseChanges`. */
+  readonly changes: readonly PauseChange[];
 }
 
 /** Whether play time may stand still, or go on, from such an event on. */
@@ -27,8 +31,7 @@ export function mayPause({ type }: GameEvent): boolean {
 /** How it stood before the changes that are remembered. */
 interface Settled {
   readonly pauses: number;
-  readonly paused: readonly string[];
-  readonly pausedAt: number | undefined;
+  readonly paused: OpenPause | undefined;
 }
 
 /**
@@ -46,20 +49,20 @@ export class PlayClock {
   readonly #paused = new Set<string>();
   #pausedAt: number | undefined;
   /** The newest changes, in the order of their times. */
-  #changes: Change[] = [];
-  #settled: Settled = { pauses: 0, paused: [], pausedAt: undefined };
+  #changes: PauseChange[] = [];
+  #settled: Settled = { pauses: 0, paused: undefined };
 
-  constructor(pauses: readonly (readonly [from: number, to: number])[] = [], paused?: OpenPause) {
-    const remembered = Math.max(0, pauses.length - MAX_CHANGES / 4);
-    for (const [from, to] of pauses.slice(0, remembered)) this.#add(from, to);
+  /** @param changes as many as a clock tells */
+  constructor(pauses: ToldPauses['pauses'] = [], paused?: OpenPause, changes: ToldPauses['changes'] = []) {
+    for (const [from, to] of pauses) this.#add(from, to);
+    this.#hold(paused);
     this.#settle();
-    for (const [from, to] of pauses.slice(remembered)) {
-      this.#take({ time: from, player: SOMEBODY, pauses: true });
-      this.#take({ time: to, player: SOMEBODY, pauses: false });
-    }
-    for (const player of paused?.players ?? []) {
-      this.#take({ time: (paused as OpenPause).since, player, pauses: true });
-    }
+    for (const change of changes) this.#take(change);
+  }
+
+  get told(): ToldPauses {
+    const { pauses, paused } = this.#settled;
+    return { pauses: this.#pauses.slice(0, pauses), paused, changes: [...this.#changes] };
   }
 
   /** The pause that lasts, if there is one. */
@@ -84,17 +87,15 @@ export class PlayClock {
     // Where exactly the lost pauses were is not known: only that they are over.
     const from = this.#pausedAt ?? end - missing;
     if (missing > 0) this.#add(from, from + missing);
-    this.#paused.clear();
-    for (const player of paused?.players ?? []) this.#paused.add(player);
-    this.#pausedAt = paused?.since;
+    this.#hold(paused);
     this.#changes = [];
     this.#settle();
   }
 
   /** Takes note of an event if it pauses or resumes. */
   observe(time: number, player: string, { type, data }: GameEvent): void {
-    if (type === EventType.SPEED_CHANGE) this.#take({ time, player, pauses: data.speed === 0 });
-    else if (type === EventType.PLAYER_LEAVE) this.#take({ time, player, pauses: false });
+    if (type === EventType.SPEED_CHANGE) this.#take([time, player, data.speed === 0]);
+    else if (type === EventType.PLAYER_LEAVE) this.#take([time, player, false]);
   }
 
   /** All pauses up to `end`, the one that lasts included. */
@@ -125,51 +126,59 @@ export class PlayClock {
     return this.#pausedAt !== undefined && time >= this.#pausedAt ? Number.POSITIVE_INFINITY : time;
   }
 
-  #take(change: Change): void {
-    const after = this.#changes.findLastIndex(({ time }) => time <= change.time) + 1;
+  #take([late, player, isPause]: PauseChange): void {
+    const time = Math.max(late, this.#settledUpTo());
+    const change: PauseChange = [time, player, isPause];
+    const after = this.#changes.findLastIndex(([earlier]) => earlier <= time) + 1;
     this.#changes.splice(after, 0, change);
     if (after === this.#changes.length - 1) this.#apply(change);
     else this.#applyAgain();
-    if (this.#changes.length <= MAX_CHANGES) return;
-    const newest = this.#changes.splice(MAX_CHANGES / 2);
+    if (this.#changes.length <= LIMITS.pauseChanges) return;
+    const newest = this.#changes.splice(LIMITS.pauseChanges / 2);
     this.#applyAgain();
     this.#settle();
     this.#changes = newest;
     this.#applyAgain();
   }
 
+  /** What comes later than all changes that are remembered cannot take back what was before them. */
+  #settledUpTo(): number {
+    const { pauses, paused } = this.#settled;
+    return paused?.since ?? this.#pauses[pauses - 1]?.[1] ?? Number.NEGATIVE_INFINITY;
+  }
+
   #applyAgain(): void {
-    const { pauses, paused, pausedAt } = this.#settled;
+    const { pauses, paused } = this.#settled;
     this.#pauses.length = pauses;
     this.#pausedBefore.length = pauses + 1;
-    this.#paused.clear();
-    for (const player of paused) this.#paused.add(player);
-    this.#pausedAt = pausedAt;
+    this.#hold(paused);
     for (const change of this.#changes) this.#apply(change);
   }
 
   #settle(): void {
-    this.#settled = { pauses: this.#pauses.length, paused: [...this.#paused], pausedAt: this.#pausedAt };
+    this.#settled = { pauses: this.#pauses.length, paused: this.paused };
   }
 
-  #apply({ time, player, pauses }: Change): void {
-    const isKept = player === SOMEBODY || this.#pauses.length < LIMITS.pauses;
-    if (pauses && isKept) {
+  #hold(paused: OpenPause | undefined): void {
+    this.#paused.clear();
+    for (const player of paused?.players ?? []) this.#paused.add(player);
+    this.#pausedAt = paused?.since;
+  }
+
+  #apply([time, player, isPause]: PauseChange): void {
+    if (isPause && this.#pauses.length < LIMITS.pauses) {
       this.#paused.add(player);
-      this.#pausedAt ??= this.#notBeforePast(time);
+      this.#pausedAt ??= time;
     } else if (this.#paused.delete(player) && this.#paused.size === 0 && this.#pausedAt !== undefined) {
       this.#add(this.#pausedAt, time);
       this.#pausedAt = undefined;
     }
   }
 
-  /** What comes too late to find its place may lie in a pause that is over: time stands still only once. */
-  #notBeforePast(time: number): number {
-    return Math.max(time, this.#pauses.at(-1)?.[1] ?? time);
-  }
-
   #add(from: number, to: number): void {
-    const start = this.#notBeforePast(from);
+    // What a recording says of itself may not be in order: time stands still only once.
+    const [, lastTo] = this.#pauses.at(-1) ?? [from, from];
+    const start = Math.max(from, lastTo);
     if (!(to > start)) return;
     this.#pauses.push([start, to]);
     this.#pausedBefore.push(this.#before(this.#pauses.length - 1) + to - start);

@@ -122,8 +122,8 @@ export class RecordingReader {
 
   /** Knows every pause of a finished recording, and those so far of an unfinished one. */
   playClock(): PlayClock {
-    const { clock } = this.#contents;
-    return new PlayClock(clock.pauses(clock.paused?.since ?? Number.MAX_SAFE_INTEGER), clock.paused);
+    const { pauses, paused, changes } = this.#contents.clock.told;
+    return new PlayClock(pauses, paused, changes);
   }
 
   /**

@@ -3,18 +3,9 @@ import type { ByteWriter } from '../bytes/byte-writer.ts';
 import { LIMITS } from '../limits.ts';
 import { type BlockHeader, decodeBlockPayload } from './block.ts';
 import type { Compression } from './byte-io.ts';
-import type { OpenPause } from './play-clock.ts';
-import {
-  type CheckpointRecord,
-  type ProducerRecord,
-  type RecordingSummary,
-  RecordType,
-  readOpenPause,
-  readPauses,
-  readRecords,
-  writeOpenPause,
-  writePauses,
-} from './records.ts';
+import type { ToldPauses } from './play-clock.ts';
+import { type CheckpointRecord, type ProducerRecord, RecordType, readRecords } from './records.ts';
+import { readToldPauses, writeToldPauses } from './told-pauses.ts';
 
 /** Where a checkpoint is to be found. The block that has its entry, or one after it, knows the hashes. */
 export type CheckpointPlace = Pick<CheckpointRecord, 'name' | 'seq' | 'time'>;
@@ -41,7 +32,7 @@ export interface RoomProducer extends Omit<ProducerRecord, 'index'> {
  * All that a room needs to go on from the start of a sealed block, beside the keyframes there: with it, nothing before that
  * block has to be read (J3).
  */
-export interface RoomRecord {
+export interface RoomRecord extends ToldPauses {
   /** Seq of the last entry before the block. */
   readonly headSeq: number;
   /** Room time in microseconds; no entry before the block is later. */
@@ -51,9 +42,6 @@ export interface RoomRecord {
   /** Last seq of each epoch, ascending; the newest that are remembered. */
   readonly epochEnds: readonly (readonly [epoch: number, seq: number])[];
   readonly checkpoints: readonly CheckpointPlace[];
-  /** Pauses that are over. */
-  readonly pauses: RecordingSummary['pauses'];
-  readonly paused: OpenPause | undefined;
   /** By index. */
   readonly producers: readonly RoomProducer[];
 }
@@ -78,8 +66,7 @@ export function writeRoom(writer: ByteWriter, room: RoomRecord): void {
     writer.varint(seq);
     writer.zigzag(time);
   }
-  writePauses(writer, room.pauses);
-  writeOpenPause(writer, room.paused);
+  writeToldPauses(writer, room);
   writer.varint(room.producers.length);
   for (const producer of room.producers) {
     writer.text(producer.player);
@@ -107,11 +94,10 @@ export function readRoom(reader: ByteReader): RoomRecord {
   for (let count = countUpTo(reader, 3, LIMITS.checkpoints); count > 0; count--) {
     checkpoints.push({ name: reader.text(), seq: reader.varint(), time: reader.zigzag() });
   }
-  const pauses = readPauses(reader);
-  const paused = readOpenPause(reader);
+  const told = readToldPauses(reader);
   const producers: RoomProducer[] = [];
   for (let count = countUpTo(reader, 7, LIMITS.producers); count > 0; count--) producers.push(readProducer(reader));
-  return { headSeq, time, events, gaps, epochEnds, checkpoints, pauses, paused, producers };
+  return { headSeq, time, events, gaps, epochEnds, checkpoints, ...told, producers };
 }
 
 /** The room record of a block, of which nothing else is read. @throws GametapeError `DAMAGED` */

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import type { OpenPause } from '../recording/play-clock.ts';
+import type { OpenPause, ToldPauses } from '../recording/play-clock.ts';
 import type { JsonObject } from '../values/json.ts';
 
 /** Offered and answered in the WebSocket handshake (W1). */
@@ -147,10 +147,10 @@ export interface Welcome {
   readonly holdMs: number;
   readonly players: readonly PlayerInfo[];
   readonly spectators: SpectatorCount;
-  /** Pauses so far, so that play time can be told (T7). */
-  readonly pauses: readonly (readonly [from: number, to: number])[];
-  /** The pause that lasts, if there is one. */
+  /** What a clock tells, so that play time can be told as the relay does (T7). */
+  readonly pauses: ToldPauses['pauses'];
   readonly paused?: OpenPause;
+  readonly changes: ToldPauses['changes'];
   /** In a `reset` of a spectator: what it had been shown after that seq is in no recording, its seqs are others' now. */
   readonly lostAfter?: number;
   /** Seq of the last rewind of this connection's own producer: then its own keyframe is in the snapshot too (T8). */

@@ -1,4 +1,6 @@
 import type { ByteReader } from '../bytes/byte-reader.ts';
+import type { ToldPauses } from '../recording/play-clock.ts';
+import { checkToldPauses } from '../recording/told-pauses.ts';
 import { decodeValue } from '../values/decode-value.ts';
 import { isJsonObject, type Json, type JsonObject } from '../values/json.ts';
 import { isCount, isListOf, isPair } from '../values/shape.ts';
@@ -52,6 +54,9 @@ export function readWelcome(reader: ByteReader): Welcome {
   if (!isSpectatorCount(map.spectators)) reader.fail('has a welcome without spectators');
   if (!isListOf(map.pauses, isPair)) reader.fail('has a welcome without pauses');
   if (map.paused !== undefined && !isOpenPause(map.paused)) reader.fail('has a welcome with a bad pause');
+  if (!isListOf(map.changes, isPauseChange)) reader.fail('has a welcome without changes of pauses');
+  const told = { pauses: map.pauses, paused: map.paused, changes: map.changes } as unknown as ToldPauses;
+  const { pauses, paused, changes } = checkToldPauses(reader, told);
   return {
     kind: 'welcome',
     protocol: count(reader, map, 'protocol'),
@@ -70,8 +75,9 @@ export function readWelcome(reader: ByteReader): Welcome {
     holdMs: count(reader, map, 'holdMs'),
     players: map.players as unknown as Welcome['players'],
     spectators: readSpectators(map.spectators as JsonObject),
-    pauses: map.pauses as unknown as Welcome['pauses'],
-    ...(map.paused !== undefined && { paused: map.paused as unknown as NonNullable<Welcome['paused']> }),
+    pauses,
+    ...(paused && { paused: { since: paused.since, players: paused.players } }),
+    changes,
     ...(map.lostAfter !== undefined && { lostAfter: count(reader, map, 'lostAfter') }),
     ...(map.rewound !== undefined && { rewound: count(reader, map, 'rewound') }),
     ...(map.takesJumps === true && { takesJumps: true }),
@@ -94,6 +100,12 @@ function readSpectators({ count, ids }: JsonObject): SpectatorCount {
 function isOpenPause(value: Json): boolean {
   if (!isJsonObject(value) || typeof value.since !== 'number') return false;
   return isListOf(value.players, (player) => typeof player === 'string');
+}
+
+function isPauseChange(value: Json): boolean {
+  if (!Array.isArray(value) || value.length !== 3) return false;
+  const [time, player, isPause] = value;
+  return typeof time === 'number' && typeof player === 'string' && typeof isPause === 'boolean';
 }
 
 export function readNotice(reader: ByteReader): Notice {
