@@ -7,13 +7,15 @@ import { waitFor } from '../support/wait-for.ts';
 
 /** Of the fake relay's welcomes, in microseconds. */
 const HOLD_US = 50_000;
+const HOUR_US = 3_600_000_000;
 
 describe('the live edge', () => {
   test('[T6] [T3] shows what arrives within the hold in the order of the timeline, and marks what comes later', async () => {
     const { live, peer, events, start } = await watch();
     const ann = new Writer(0);
     const bob = new Writer(1);
-    const later = (us: number) => start + 200_000 + us;
+    // Not before the relay says so.
+    const later = (us: number) => start + HOUR_US + us;
     peer.send({
       kind: 'events-down',
       acks: NO_ACKS,
@@ -28,6 +30,7 @@ describe('the live edge', () => {
       events: [bob.event(4, later(60_000)), bob.event(5, later(61_000))],
     });
     expect(live.states.size).toBe(0);
+    peer.send({ kind: 'clock', time: later(71_000) + HOLD_US, holdMs: HOLD_US / 1_000 });
     await waitFor('all of them', () => events.length === 5);
     expect(events.map(({ seq, late }) => [seq, late])).toEqual([3, 1, 2, 4, 5].map((seq) => [seq, false]));
     await waitFor('time to go on', () => live.currentTime > later(70_000) / 1e6);
@@ -52,13 +55,14 @@ describe('the live edge', () => {
     const { live, peer, events, start } = await watch();
     const ann = new Writer(0);
     const bob = new Writer(1);
-    const time = start + 200_000;
+    const time = start + HOUR_US;
     peer.send({
       kind: 'events-down',
       acks: NO_ACKS,
       upTo: 4,
       events: [bob.event(1, time), bob.event(2, time, 1), ann.event(3, time), ann.event(4, time, 2)],
     });
+    peer.send({ kind: 'clock', time: time + HOLD_US, holdMs: HOLD_US / 1_000 });
     await waitFor('all of them', () => events.length === 4);
     expect(events.map(({ seq }) => seq)).toEqual([3, 1, 2, 4]);
     live.close();
@@ -67,7 +71,7 @@ describe('the live edge', () => {
   test('[T6] an event waits until room time has passed it by the hold, as far as the relay has told it', async () => {
     const { live, peer, events, start } = await watch();
     const ann = new Writer(0);
-    const time = start + 3_600_000_000;
+    const time = start + HOUR_US;
     peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: 1, events: [ann.event(1, time)] });
     peer.send({ kind: 'clock', time: time + HOLD_US - 200_000, holdMs: HOLD_US / 1_000 });
     await waitFor('an hour to have passed', () => live.currentTime > time / 1e6 - 1);
