@@ -15,23 +15,31 @@ const GOALS: readonly (readonly [group: string, p99Ms: number])[] = [
   ['WAN 80 ms, 20 % asymmetric', 8 + 2],
 ];
 
+/** Few sessions have a p99 of their own: of these, every kind of network has enough, and what they come to is known. */
+const MEASURED_FROM = 9;
+
 describe('clocks in virtual time', () => {
-  test('[T2] [T3] [T4] [T5] [T6] order, causes, arrivals and error bounds hold, and times are as exact as they have to be', async () => {
+  test('[T2] [T3] [T4] [T5] [T6] order, causes, arrivals and error bounds hold, whatever the seed', async () => {
     const from = 1 + Math.floor(Math.random() * 1e6);
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      MAIN,
-      '--from',
-      `${from}`,
-      '--events',
-      `${EVENTS}`,
-    ]);
-    const { events, violations, causalClamps, rows } = JSON.parse(stdout);
-    expect(violations, `npm run simulate -- --clocks --from ${from}`).toEqual([]);
-    expect(events).toBeGreaterThanOrEqual(EVENTS);
-    expect(causalClamps).toBeLessThanOrEqual(events / 1e6 + 1);
+    await simulate(from);
+  });
+
+  test('[T2] times are as exact as they have to be', async () => {
+    const { rows } = await simulate(MEASURED_FROM);
     for (const [group, p99Ms] of GOALS) {
-      const row = (rows as ErrorRow[]).find((other) => other.group === group);
-      if (row && row.count > 10_000) expect(row.p99Ms, `${group}, from seed ${from}`).toBeLessThanOrEqual(p99Ms);
+      const row = rows.find((other) => other.group === group);
+      expect(row?.count, group).toBeGreaterThan(10_000);
+      expect(row?.p99Ms, group).toBeLessThanOrEqual(p99Ms);
     }
   });
 });
+
+async function simulate(from: number): Promise<{ rows: readonly ErrorRow[] }> {
+  const args = [MAIN, '--from', `${from}`, '--events', `${EVENTS}`];
+  const { stdout } = await promisify(execFile)(process.execPath, args);
+  const { events, violations, causalClamps, rows } = JSON.parse(stdout);
+  expect(violations, `npm run simulate -- --clocks --from ${from}`).toEqual([]);
+  expect(events).toBeGreaterThanOrEqual(EVENTS);
+  expect(causalClamps).toBeLessThanOrEqual(events / 1e6 + 1);
+  return { rows };
+}
