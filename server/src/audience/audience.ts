@@ -7,13 +7,12 @@ import type { RoomClock } from '../timeline/clock.ts';
 import { AudienceCount } from './audience-count.ts';
 import { AudienceMessages, type AudienceMessagesOptions } from './audience-messages.ts';
 import { DueLine } from './due-line.ts';
+import { Entrance } from './entrance.ts';
 import type { Fragments } from './fragments.ts';
 import { Hold } from './hold.ts';
-import { type JoinPoint, JoinPoints } from './join-points.ts';
 import type { FlushMark, OpenBlocks } from './open-blocks.ts';
 import type { ShownRoom, Standing } from './shown-room.ts';
 import { SpectatorFeed } from './spectator-feed.ts';
-import { Turnstile } from './turnstile.ts';
 
 /** What may wait in memory for its time to be shown; past that it is hidden until all of it is due (V2). */
 const WAITING_BYTES = 32 * 1024 * 1024;
@@ -49,10 +48,7 @@ export class Audience {
   readonly #messages: AudienceMessages;
   readonly #feed: SpectatorFeed;
   readonly #dueLine: DueLine;
-  readonly #joinPoints: JoinPoints;
-  readonly #turnstile = new Turnstile();
-  /** Where those stand who came back before anything was shown: whether that is so can only be told then. */
-  readonly #unproven = new Map<Receiver, Position>();
+  readonly #entrance: Entrance;
   #shown: FlushMark | undefined;
   #heldMs = 0;
   #heldAt = Number.NEGATIVE_INFINITY;
@@ -72,7 +68,17 @@ export class Audience {
       holdMs: () => this.holdMs,
       count: () => this.count,
     });
-    this.#joinPoints = new JoinPoints({ view, settled: () => this.#settled() });
+    this.#entrance = new Entrance({
+      view,
+      recording: options.recording,
+      messages: this.#messages,
+      isDelayed: this.isDelayed,
+      // What is due is in the journal already.
+      settled: () => (this.isDelayed ? Promise.resolve() : options.settled()),
+      shownSeq: () => this.#shown?.seq,
+      isHere: (receiver) => this.#spectators.has(receiver),
+      entered: (receiver) => this.#entered(receiver),
+    });
     const start = blocks.newestMark;
     this.#feed = new SpectatorFeed(this.isDelayed ? 0 : start.seq, {
       spectators: this.#spectators,
@@ -80,8 +86,8 @@ export class Audience {
       seats,
       recent,
       guard,
-      snapshotBytes: () => this.#joinPoints.snapshotBytes,
-      reset: (receiver) => void this.#reset(receiver),
+      snapshotBytes: () => this.#entrance.snapshotBytes,
+      reset: (receiver) => void this.#entrance.reset(receiver),
     });
     this.#dueLine = new DueLine({ clock, delayUs: this.delayUs, onDue: (mark) => this.#show(mark), guard });
     blocks.onClosed = () => this.#shown && fragments.showUpTo(this.#shown);
@@ -100,11 +106,6 @@ export class Audience {
 
   get delayUs(): number {
     return this.#options.delayMs * 1_000;
-  }
-
-  /** It has come back, and nothing of it is due yet. */
-  get #isNothingShown(): boolean {
-    return this.isDelayed && this.#shown === undefined;
   }
 
   /** Room time as spectators are shown it, in microseconds. */
@@ -139,15 +140,7 @@ export class Audience {
     this.#spectators.add(receiver);
     this.#count.changed();
     try {
-      const point = await this.#joinPoints.next();
-      const isNothingShown = this.#isNothingShown;
-      await this.#turnstile.pass(() => {
-        if (!resume) this.#begin(receiver, point, 'new');
-        else if (this.#isNothingShown) this.#resumeUnproven(receiver, point, resume);
-        // It may have begun to be shown since that point was taken.
-        else if (this.#hasShown(resume)) this.#resume(receiver, isNothingShown ? this.#pointNow() : point, resume);
-        else this.#begin(receiver, point, 'reset', this.#lostAfter(resume));
-      });
+      await this.#entrance.enter(receiver, resume);
     } catch (error) {
       this.leave(receiver);
       throw error;
@@ -155,7 +148,7 @@ export class Audience {
   }
 
   leave(receiver: Receiver): void {
-    this.#unproven.delete(receiver);
+    this.#entrance.leave(receiver);
     if (this.#spectators.delete(receiver)) this.#count.changed();
   }
 
@@ -238,25 +231,6 @@ export class Audience {
     return { standing, mark };
   }
 
-  /** What is due is in the journal already. */
-  #settled(): Promise<void> {
-    return this.isDelayed ? Promise.resolve() : this.#options.settled();
-  }
-
-  /** With a delay, nobody learns by naming positions how far the room has really come (V2). */
-  #hasShown(position: Position): boolean {
-    if (this.isDelayed && position.seq > (this.#shown?.seq ?? 0)) return false;
-    return this.#options.recording.covers(position);
-  }
-
-  #lostAfter(position: Position): number | undefined {
-    const { epoch, seq } = position;
-    if (epoch === 0) return undefined;
-    const shown = this.isDelayed ? (this.#shown?.seq ?? 0) : seq;
-    const kept = Math.min(this.#options.recording.lostAfter(position) ?? seq, shown);
-    return kept < seq ? kept : undefined;
-  }
-
   #show(mark: FlushMark): void {
     const { view, recent, clock } = this.#options;
     const from = this.#shown?.seq ?? mark.seq;
@@ -267,7 +241,7 @@ export class Audience {
       if (entry.stamp !== null) this.#hold.add(shownAt - entry.time);
     }
     this.fragments.showUpTo(mark);
-    this.#prove();
+    this.#entrance.prove();
     this.#feed.showUpTo(mark.seq);
     this.#tellHold();
     recent.trim(mark.seq);
@@ -280,60 +254,11 @@ export class Audience {
     for (const receiver of this.#spectators) if (receiver.isReady && receiver.hasRoom) receiver.sendBytes(bytes);
   }
 
-  #begin(receiver: Receiver, point: JoinPoint, resumption: 'new' | 'reset', lostAfter?: number): void {
-    receiver.sendBytes(this.#messages.welcome(point, resumption, lostAfter));
-    receiver.sendSnapshotParts(point.snapshot);
-    this.#ready(receiver, point.standing.seq);
-  }
-
-  /** The relay has come back, and nothing is due yet: no answer may depend on what there will be (V2). */
-  #resumeUnproven(receiver: Receiver, point: JoinPoint, resume: Position): void {
-    this.#unproven.set(receiver, resume);
-    receiver.sendBytes(this.#messages.welcomeUnproven(point, resume));
-    this.#ready(receiver, resume.seq);
-  }
-
-  #prove(): void {
-    if (this.#unproven.size === 0) return;
-    const point = this.#pointNow();
-    for (const [receiver, position] of this.#unproven) {
-      if (this.#hasShown(position)) this.#resume(receiver, point, position);
-      else void this.#reset(receiver, this.#lostAfter(position));
-    }
-    this.#unproven.clear();
-  }
-
-  /** For who needs no snapshot. What a room with a delay shows is in the journal. */
-  #pointNow(): JoinPoint {
-    return { standing: this.view.standing(), snapshot: [] };
-  }
-
-  #resume(receiver: Receiver, point: JoinPoint, { seq }: Position): void {
-    receiver.sendBytes(this.#messages.welcome(point, 'resumed'));
-    this.#ready(receiver, seq);
-  }
-
-  #ready(receiver: Receiver, seq: number): void {
-    receiver.position = seq;
-    receiver.isReady = true;
+  #entered(receiver: Receiver): void {
     this.#count.hasTold(receiver);
     if (receiver.knowsClocks && !this.isDelayed) {
       receiver.send({ kind: 'clocks', errors: this.#options.seats.clockErrors });
     }
     this.#feed.showSoon();
-  }
-
-  /** It has missed more than it could be shown: it goes on from where the room is now (W8). */
-  async #reset(receiver: Receiver, lostAfter?: number): Promise<void> {
-    receiver.isReady = false;
-    try {
-      const point = await this.#joinPoints.next();
-      await this.#turnstile.pass(() => {
-        if (this.#spectators.has(receiver)) this.#begin(receiver, point, 'reset', lostAfter);
-      });
-    } catch {
-      // The journal has failed: the room is about to be closed.
-      receiver.drop();
-    }
   }
 }
