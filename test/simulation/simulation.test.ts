@@ -18,8 +18,6 @@ describe('the simulation', () => {
     expect(stdout).toMatch(new RegExp(`^${SEEDS} seeds, 0 failed`, 'm'));
     expect(code).toBe(0);
     console.log(stdout.trim());
-    const ratio = Number(/virtual to CPU time (\d+):1/.exec(stdout)?.[1]);
-    expect(ratio).toBeGreaterThanOrEqual(100);
   }, 180_000);
 
   test('one seed is one run: the same again, and another one for another seed', async () => {

@@ -14,6 +14,8 @@ import { type BlockPart, type FlushMark, type OpenBlocks, tailAt } from './open-
 const NAMED_MS = 10_000;
 /** Each holds on to a block. `sync` names no more than four a second. */
 const MAX_NAMED = 16;
+/** They are of so many blocks at most: where blocks are closed that fast, what an older one held is in fragments. */
+const MAX_NAMED_BLOCKS = 3;
 /** Bytes of the tails and fragments that were read last: many ask for the same ones at one time. */
 const KEPT_READS = 8;
 const READ_MS = 2_000;
@@ -38,6 +40,8 @@ export class Fragments {
   /** Bytes of closed blocks that the journal may not have yet. */
   readonly #closed = new Map<string, { readonly bytes: Uint8Array | undefined }>();
   readonly #named = new Kept<BlockPart>(MAX_NAMED, NAMED_MS);
+  /** The last blocks that tails were named of, the newest last. */
+  #namedBlocks: BlockPart['builder'][] = [];
   readonly #reads = new Kept<Promise<Uint8Array>>(KEPT_READS, READ_MS);
   readonly #tails = new WeakMap<BlockPart, Omit<Tail, 'startTime'>>();
   readonly #places = new Map<string, SealedBlock>();
@@ -129,7 +133,14 @@ export class Fragments {
     const known = this.#tails.get(part) ?? describe(part);
     this.#tails.set(part, known);
     this.#named.set(known.name, part);
+    this.#forgetOlderBlocks(part);
     return known;
+  }
+
+  #forgetOlderBlocks({ builder }: BlockPart): void {
+    if (this.#namedBlocks.at(-1) === builder) return;
+    this.#namedBlocks = [...this.#namedBlocks, builder].slice(-MAX_NAMED_BLOCKS);
+    this.#named.drop((part) => !this.#namedBlocks.includes(part.builder));
   }
 
   async #readSealed(name: string): Promise<Uint8Array> {

@@ -26,6 +26,11 @@ export class Kept<Value> {
     this.#values.delete(name);
   }
 
+  /** Forgets all that are so. */
+  drop(isSo: (value: Value) => boolean): void {
+    for (const [name, { value }] of this.#values) if (isSo(value)) this.#values.delete(name);
+  }
+
   clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
