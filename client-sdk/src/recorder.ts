@@ -10,8 +10,9 @@ import {
   profileNamed,
   type State,
   type TimelineEntry,
+  TimestampManager,
 } from '@gametape/shared';
-import { type RecordedEvent, type Recording, TimestampManager } from '@gametape/shared/lmsp';
+import type { RecordedEvent, Recording } from '@gametape/shared/lmsp';
 import type { EventInput } from './api.ts';
 import type { Platform } from './platform/platform.ts';
 import { Producer, stampOf, toSeconds } from './producer.ts';

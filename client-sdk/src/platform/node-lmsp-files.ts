@@ -2,7 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { GametapeError, located } from '@gametape/shared';
-import { parseRecording, type Recording } from '@gametape/shared/lmsp';
+import type { Recording } from '@gametape/shared/lmsp';
 
 const MAX_JSON_BYTES = 1024 ** 3;
 
@@ -21,7 +21,7 @@ export async function loadCompressed(path: string): Promise<Recording> {
       cause,
     });
   }
-  return parse(path, text.toString('utf8'));
+  return await parse(path, text.toString('utf8'));
 }
 
 /** Writes the seed's `.json`, indented as it does. */
@@ -31,10 +31,12 @@ export async function exportJson(recording: Recording, path: string): Promise<vo
 
 /** Loads a `.json`. @throws GametapeError `BAD_RECORDING` naming event and field (L4) */
 export async function importJson(path: string): Promise<Recording> {
-  return parse(path, await readFile(path, 'utf8'));
+  return await parse(path, await readFile(path, 'utf8'));
 }
 
-function parse(path: string, text: string): Recording {
+async function parse(path: string, text: string): Promise<Recording> {
+  // Loaded by those who use it: what checks takes long to load.
+  const { parseRecording } = await import('@gametape/shared/lmsp');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -4,10 +4,9 @@ import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { GametapeError, isGametapeError, startsWithMagic } from '@gametape/shared';
 import { NODE_COMPRESSION } from '../node-compression.ts';
-import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
+import { PICKLE_VERSION } from '../pickle/pickle-version.ts';
 import { refuseLaterVersion } from '../recording/file-version.ts';
 import { metered } from './progress.ts';
-import { CSV_START } from './to-csv.ts';
 
 /** Formats that hold a whole recording, and can be written. `lmsp` is the binary one, the others are text. */
 export type RecordingFormat = 'lmsp' | 'lmsp.gz' | 'json' | 'ndjson';
@@ -30,6 +29,8 @@ export interface RecognisedFile {
 
 const HEAD_BYTES = 16;
 const TEXT_START_BYTES = 64 * 1024;
+/** What the tables that are made here begin with: it tells them from recordings. */
+const CSV_START = 'index,seq,timestamp,player,type,data';
 const PARQUET_MAGIC = 'PAR1';
 
 /** By content first, by name second. @throws GametapeError `NOT_FOUND`, `FORMAT_UNKNOWN`, `BAD_RECORDING`, `VERSION_UNKNOWN` */

@@ -1,6 +1,6 @@
 import type { ClockSummary, Json } from '@gametape/shared';
 import type { Command } from 'commander';
-import { PICKLE_VERSION } from '../pickle/pickle-file.ts';
+import { PICKLE_VERSION } from '../pickle/pickle-version.ts';
 import { type RecordingInfo, recordingInfo } from '../recording/recording-info.ts';
 import { FILE_HELP } from './arguments.ts';
 import { countThrough } from './count-through.ts';

@@ -8,7 +8,8 @@ watchSignals();
 process.stdout.on('error', endOfReader);
 process.stderr.on('error', endOfReader);
 try {
-  await makeProgram().parseAsync();
+  const program = await makeProgram(process.argv.slice(2));
+  await program.parseAsync();
 } catch (error) {
   process.exitCode = reportFailure(error, { json: wantsJson(process.argv) });
 }

@@ -1,22 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { addBots } from './bots.ts';
-import { addCat } from './cat.ts';
-import { addConvert } from './convert.ts';
-import { addCut } from './cut.ts';
-import { addDev } from './dev.ts';
-import { addDiff } from './diff.ts';
-import { addInfo } from './info.ts';
-import { addMerge } from './merge.ts';
-import { addPlay } from './play.ts';
-import { addRecover } from './recover.ts';
-import { addRedact } from './redact.ts';
-import { addRooms } from './rooms.ts';
-import { addServe } from './serve.ts';
-import { addState } from './state.ts';
-import { addStats } from './stats.ts';
-import { addTail } from './tail.ts';
-import { addVerify } from './verify.ts';
 
 const EXAMPLES = `
 Examples:
@@ -32,8 +15,29 @@ Examples:
 Exit codes: 0 ok, 1 failed, 2 usage, 3 done with losses, 4 not allowed, 5 damaged or different, 130 interrupted.
 Data goes to stdout, everything else to stderr. NO_COLOR is respected.`;
 
-/** All verbs. Errors are thrown, never printed: `reportFailure` does that. */
-export function makeProgram(): Command {
+/** In the order of the help. A verb takes longer to load than to do, so none is loaded for another. */
+const VERBS: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  dev: async () => (await import('./dev.ts')).addDev,
+  serve: async () => (await import('./serve.ts')).addServe,
+  rooms: async () => (await import('./rooms.ts')).addRooms,
+  bots: async () => (await import('./bots.ts')).addBots,
+  info: async () => (await import('./info.ts')).addInfo,
+  verify: async () => (await import('./verify.ts')).addVerify,
+  recover: async () => (await import('./recover.ts')).addRecover,
+  cat: async () => (await import('./cat.ts')).addCat,
+  state: async () => (await import('./state.ts')).addState,
+  stats: async () => (await import('./stats.ts')).addStats,
+  diff: async () => (await import('./diff.ts')).addDiff,
+  play: async () => (await import('./play.ts')).addPlay,
+  tail: async () => (await import('./tail.ts')).addTail,
+  convert: async () => (await import('./convert.ts')).addConvert,
+  cut: async () => (await import('./cut.ts')).addCut,
+  merge: async () => (await import('./merge.ts')).addMerge,
+  redact: async () => (await import('./redact.ts')).addRedact,
+};
+
+/** The verb that `args` begin with, or all of them. Errors are thrown, never printed: `reportFailure` does that. */
+export async function makeProgram([verb = '']: readonly string[]): Promise<Command> {
   const program = new Command('gametape')
     .description('Records live multiplayer sessions into one verifiable, replayable file per room.')
     .version(readVersion(), '-v, --version', 'print the version')
@@ -42,11 +46,8 @@ export function makeProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  for (const add of [
-    ...[addDev, addServe, addRooms, addBots, addInfo, addVerify, addRecover, addCat, addState, addStats, addDiff],
-    ...[addPlay, addTail, addConvert, addCut, addMerge, addRedact],
-  ])
-    add(program);
+  const wanted = Object.hasOwn(VERBS, verb) ? [VERBS[verb]] : Object.values(VERBS);
+  for (const add of await Promise.all(wanted.map((load) => load?.()))) add?.(program);
   return program;
 }
 

@@ -13,10 +13,8 @@ import {
   RecordingReader,
   recordingIdBytes,
 } from '@gametape/shared';
-import { importLmsp, importNdjson } from '@gametape/shared/lmsp';
 import { FileSource } from '../file-source.ts';
 import { NODE_COMPRESSION } from '../node-compression.ts';
-import { importPickle } from '../pickle/import-pickle.ts';
 import { type FileFormat, type RecognisedFile, readPlain, recogniseFile } from './file-format.ts';
 import { MeteredSource, withProgress } from './progress.ts';
 import { openRemote, type RemoteFile, spoolUrl } from './remote-file.ts';
@@ -97,11 +95,18 @@ export async function importText(input: InputFile, sink: ByteSink): Promise<read
   try {
     return await withProgress('Reading', passes * input.bytes, async (advance) => {
       const open = () => readPlain(path, isGzip, name, advance);
+      if (format === 'pickle') {
+        const { importPickle } = await import('../pickle/import-pickle.ts');
+        await importPickle(open, sink, options);
+        return [];
+      }
+      // What checks texts takes long to load, and a .lmsp needs none of it.
+      const { importLmsp, importNdjson } = await import('@gametape/shared/lmsp');
       if (format === 'ndjson') {
         const { torn } = await importNdjson(open(), sink, options);
         return torn === undefined ? [] : [`${name}: ${torn}`];
       }
-      await (format === 'pickle' ? importPickle(open, sink, options) : importLmsp(open, sink, options));
+      await importLmsp(open, sink, options);
       return [];
     });
   } catch (error) {

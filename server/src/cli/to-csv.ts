@@ -2,9 +2,6 @@ import type { RecordingReader } from '@gametape/shared';
 import { stringify } from 'csv-stringify/sync';
 import { type TableOptions, tableColumns, tableRows } from './table-rows.ts';
 
-/** What our files begin with: it tells them from recordings. */
-export const CSV_START = 'index,seq,timestamp,player,type,data';
-
 export interface CsvOptions extends TableOptions {
   /** Puts a ' before texts that a spreadsheet would take for a formula: then those are no longer exact. @default false */
   readonly isSafe?: boolean;

@@ -2,12 +2,12 @@ import { GametapeError } from '@gametape/shared';
 import { checkPickle } from './check-pickle.ts';
 import { PICKLE_HINT, type PicklePlace } from './pickle-error.ts';
 import { lengthOf } from './pickle-operations.ts';
+import { PICKLE_VERSION } from './pickle-version.ts';
 import { readPickle } from './read-pickle.ts';
 
 /** Longest pickle, in bytes: one event with its whole state. A longer one is refused before anything of it is read. */
 const MAX_PICKLE_BYTES = 64 * 1024 * 1024;
 const MAGIC = [0x4c, 0x4d, 0x53, 0x50];
-export const PICKLE_VERSION = 1;
 
 /**
  * A file of the seed's BinaryFormat, from its first byte to its last, one pickle in memory at a time:
