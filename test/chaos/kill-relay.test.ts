@@ -6,8 +6,8 @@ import { waitFor } from '../support/wait-for.ts';
 import { type ChaosOptions, type ChaosOutcome, runRounds } from './rounds.ts';
 import { NOTHING_LOST } from './typing-rooms.ts';
 
-const ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 6);
-const REDIS_ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 3);
+const ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 4);
+const REDIS_ROUNDS = Number(process.env.GAMETAPE_ROUNDS ?? 2);
 const SEED = Number(process.env.GAMETAPE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 
 test(

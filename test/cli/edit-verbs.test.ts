@@ -211,7 +211,7 @@ describe('of a real session', () => {
       const own = join(directory, 'real');
       await mkdir(own);
       const path = join(own, 'real.lmsp');
-      await writeFile(path, await makeTraceRecording('rustcode.json.gz', 5_000));
+      await writeFile(path, await makeTraceRecording('rustcode.json.gz', 2_000));
       const { durationS } = (await jsonOf(['info', path])) as { durationS: number };
       const middle = String(Math.round(durationS * 5e5) / 1e6);
       const [a, b, whole, redacted] = ['a', 'b', 'whole', 'redacted'].map((name) => join(own, `${name}.lmsp`)) as [

@@ -9,7 +9,7 @@ import { seededRandom } from '../support/seeded-random.ts';
 
 const DATA = fileURLToPath(new URL('../../../shared/data', import.meta.url));
 const TRACES = ['clownschool_flat', 'friendsforever_flat', 'rustcode'] as const;
-const SEEKS = 1_000;
+const SEEKS = 400;
 
 const missing = TRACES.filter((name) => !existsSync(join(DATA, `${name}.json.gz`)));
 if (missing.length > 0) console.warn(`SKIPPED: real editing sessions are not there: ${missing.join(', ')}`);

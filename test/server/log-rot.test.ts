@@ -1,5 +1,6 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { connect, type Session } from '@gametape/client-sdk';
 import { verifyRecording } from '@gametape/server';
 import { BytesSource } from '@gametape/shared';
@@ -9,6 +10,8 @@ import { type Recording, RelayProcess, readRecording } from '../support/relay.ts
 import { SlowNetwork } from '../support/slow-network.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor, within } from '../support/wait-for.ts';
+
+const SHORT_END = fileURLToPath(new URL('../support/short-end.mjs', import.meta.url));
 
 // Ann says seven things and bob three, each in a block of its own. The relay is killed, what holds one of them is damaged, and only bob
 // comes back: what ann said after it cannot be taken over, and nobody sends it again.
@@ -103,7 +106,7 @@ interface Damaged {
 
 async function damaged({ args, damage }: Place, texts: readonly string[]): Promise<Damaged> {
   const dataDir = await tempDir();
-  const relay = await RelayProcess.start(dataDir, args);
+  const relay = await RelayProcess.start(dataDir, args, { args: ['--import', SHORT_END] });
   const options = { url: relay.wsUrl, room: 'arena', profile: 'json', flushMs: 0 } as const;
   const bob = await connect({ ...options, player: 'bob', state: { text: 'b' } });
   const network = new SlowNetwork();
