@@ -56,13 +56,19 @@ export class PlayPosition {
     return at <= this.#upToAt || (this.#last !== undefined && at < this.#last.at);
   }
 
+  /** It belongs to what is shown: it is past, or of the very play time that everything is shown up to. */
+  isShown(time: number, at: number): boolean {
+    return time <= this.#upTo || this.isPast(at);
+  }
+
   /** A step has been made. One that was `late` does not tell where it stands. @param duration it stands at no later time */
   stepped(step: ReelStep, late: boolean, duration: number): void {
     if (!late) this.#last = step;
     const time = Math.min(step.time, duration);
-    if (time > this.#time) {
+    // While play time stands still, it goes on all the same.
+    if (time >= this.#time) {
       this.#time = time;
-      this.#timeAt = step.at;
+      this.#timeAt = Math.max(this.#timeAt, step.at);
     }
     this.#idleSince = this.#time;
   }

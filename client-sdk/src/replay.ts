@@ -9,6 +9,8 @@ import { stepBack } from './step-back.ts';
 
 /** Longest step of the clock in one frame, in milliseconds: after a stall the replay goes on where it was. */
 const MAX_FRAME_MS = 100;
+/** Times are no closer to each other, in seconds. */
+const MICROSECOND = 1e-6;
 const [MIN_RATE, MAX_RATE] = [0.1, 16];
 
 export interface ReplayOptions {
@@ -38,6 +40,8 @@ export class Replay implements Playhead {
   readonly #emitter = new Emitter<PlayheadEvents>();
   readonly #screen: Screen;
   readonly #unfollow: (() => void) | undefined;
+  /** The edge has made steps since it moved last. */
+  #hasNews = false;
   /** What the edge missed is shown as fast as it comes. */
   #isCatchingUp = false;
   #generation = 0;
@@ -63,10 +67,7 @@ export class Replay implements Playhead {
     this.#screen = new Screen(this.#reel, this.#emitter);
     this.#unfollow = edge?.follow({
       step: (step) => this.#edgeStepped(step),
-      moved: () => {
-        this.#emitter.emit('durationchange', this.duration);
-        if (this.isLive) this.#emitter.emit('timeupdate', this.duration);
-      },
+      moved: () => this.#edgeMoved(),
       jump: () => this.#edgeJumps(),
       lost: () => this.#takeLate(),
       retimed: () => this.#retime(),
@@ -298,7 +299,8 @@ export class Replay implements Playhead {
       const { cursor, step } = await stepBack(this.#reel, place, events);
       event = step && eventOf(step, cursor);
       const time = step?.time ?? 0;
-      return { cursor, time, upTo: step ? time : Number.NEGATIVE_INFINITY, last: step };
+      // Others of the same time may come after it: those are not passed.
+      return { cursor, time, upTo: step ? time - MICROSECOND : Number.NEGATIVE_INFINITY, last: step };
     });
     this.#seek = seek;
     this.#emitter.emit('seeking', this.#screen.time);
@@ -325,7 +327,15 @@ export class Replay implements Playhead {
 
   #edgeStepped(step: ReelStep): void {
     if (this.isLive) this.#screen.show(step);
-    else this.#takeLate();
+    else this.#hasNews = true;
+  }
+
+  /** A pause and its end may have come together: only now it is known at what times all of it is. */
+  #edgeMoved(): void {
+    this.#emitter.emit('durationchange', this.duration);
+    if (this.isLive) this.#emitter.emit('timeupdate', this.duration);
+    else if (this.#hasNews) this.#takeLate();
+    this.#hasNews = false;
   }
 
   /** What came late is shown although nothing plays. */

@@ -158,14 +158,14 @@ export class Screen {
     return shown;
   }
 
-  /** What came late is shown although nothing plays. Returns what has to be waited for before it is shown. */
+  /** What came for the time that is shown, or before it, is shown although nothing plays. Returns what has to be waited for before it is shown. */
   showLate(isStale: IsStale): Promise<unknown> | undefined {
     let isShown = false;
     let waiting: Promise<unknown> | undefined;
     while (!isStale() && this.#cursor) {
       const next = this.#cursor.nextTime();
       if (typeof next !== 'number') waiting = next;
-      if (waiting || !this.#position.isPast(this.#cursor.nextAt)) break;
+      if (waiting || !this.#position.isShown(next as number, this.#cursor.nextAt)) break;
       this.show(this.#cursor.step());
       isShown = true;
     }

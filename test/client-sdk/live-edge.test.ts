@@ -148,6 +148,27 @@ describe('a pause that comes late', () => {
     live.close();
   });
 
+  test('[V3] [T7] what happens while play time stands still is of the time that a paused playhead shows', async () => {
+    const { live, peer, events, at } = await watchAt(20);
+    const [ann, bob] = [new Writer(0), new Writer(1)];
+    const tell = (event: EventDown) =>
+      peer.send({ kind: 'events-down', acks: NO_ACKS, upTo: event.seq, events: [event] });
+    tell(bob.speed(1, at(30), 0));
+    peer.send({ kind: 'clock', time: at(40), holdMs: HOLD_US / 1_000 });
+    await waitFor('the pause', () => events.length === 1);
+    live.pause();
+    expect(live.currentTime).toBe(at(30) / 1e6);
+    tell(ann.event(2, at(50)));
+    peer.send({ kind: 'clock', time: at(60), holdMs: HOLD_US / 1_000 });
+    await waitFor('what happens meanwhile', () => events.length === 2);
+    expect([events[1]?.late, events[1]?.time, live.states.get('ann')]).toEqual([false, at(30) / 1e6, { n: 2 }]);
+    // It had ended before that: where the playhead stands has another time then.
+    tell(bob.speed(3, at(45), 1));
+    await waitFor('the end of the pause', () => events.length === 3);
+    expect([events[2]?.late, live.currentTime]).toEqual([true, at(50) / 1e6 - 15]);
+    live.close();
+  });
+
   test('[T6] [T7] does not hurry who plays behind the edge', async () => {
     const { live, peer, events, at } = await watchAt(20);
     live.pause();
