@@ -2,6 +2,7 @@ import { crc32, type GameEvent, GametapeError, JSON_PROFILE } from '@gametape/sh
 import { expect, test } from 'vitest';
 import { after, RecentArrivals } from '../../client-sdk/dist/arrivals.js';
 import { LiveCursor, type LiveSource } from '../../client-sdk/dist/live-cursor.js';
+import { RoomOver } from '../../client-sdk/dist/room-over.js';
 import type { Fragment, RoomPast } from '../../client-sdk/dist/room-past.js';
 import { type Arrival, RoomStates } from '../../client-sdk/dist/room-states.js';
 import { TestProducer } from '../support/test-producer.ts';
@@ -29,6 +30,58 @@ test('[V1] [T3] nor is any of it left out when fragments go in the middle of it'
   source.recent.startAt(6);
   expect([...first, ...(await stepsOf(cursor, 2))]).toEqual([2, 3, 4, 5]);
 });
+
+test('[W4] [V1] what came instead of what is lost is to come, also where the room is over by then', async () => {
+  const arrivals = arrivalsAt([START_US - 5, START_US, START_US + 1, START_US + 2]);
+  const source = sourceOf(arrivals, 0);
+  source.recent.lose(3);
+  source.recent.startAt(3);
+  const states = startAfter(0).states;
+  const nothing = Object.assign(states, { nextAt: 0, nextTime: () => Number.POSITIVE_INFINITY, step: fail });
+  let from = 0;
+  const passed: boolean[] = [];
+  const over: LiveSource = {
+    ...source,
+    past: () => Promise.reject(new RoomOver('the-room')),
+    statesAfter: () => Promise.reject(new RoomOver('the-room')),
+    recorded: async (_, at, isPassed) => {
+      from = at;
+      // 4 and 5 are other entries now, placed where the lost ones were.
+      passed.push(...arrivals.map((place) => isPassed(place)));
+      return nothing;
+    },
+  };
+  const again = new LiveCursor(over, { ...startAfter(5), last: after(START_US + 2) });
+  expect(await again.nextTime()).toBe(Number.POSITIVE_INFINITY);
+  expect([from, passed]).toEqual([START_US + 2, [true, true, false, false]]);
+});
+
+test('[W4] [V1] states after a loss are those that are kept, and a step for who looks otherwise says so', async () => {
+  const arrivals = arrivalsAt([START_US - 5, START_US, START_US + 1, START_US + 2]);
+  const source = sourceOf(arrivals, 0);
+  const kept = startAfter(1).states;
+  const asked: unknown[] = [];
+  const cursor = new LiveCursor(
+    {
+      ...source,
+      statesAfter: async (passed) => {
+        asked.push(passed.map(({ seq }) => seq));
+        return kept;
+      },
+    },
+    startAfter(1),
+  );
+  expect(await stepsOf(cursor, 4)).toEqual([2, 3, 4, 5]);
+  expect(cursor.stateOf('ann')).toEqual({ n: 3 });
+  source.recent.lose(3);
+  await cursor.nextTime();
+  expect(cursor.step()).toMatchObject({ player: 'ann', at: START_US + 2, event: undefined });
+  expect([asked, cursor.stateOf('ann')]).toEqual([[[1, 3]], undefined]);
+});
+
+function fail(): never {
+  throw new Error('not to be called');
+}
 
 function startAfter(seq: number) {
   const producers = new Map([[0, { index: 0, player: 'ann', instance: 'of-ann' }]]);
