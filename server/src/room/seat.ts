@@ -111,6 +111,7 @@ export class Seat {
     this.#baseFirstPseq = firstPseq;
     for (const earlier of this.staleVocabularies.keys())
       if (earlier < this.base) this.staleVocabularies.delete(earlier);
+    if (this.base === this.rewoundAt) this.#spelled = [];
   }
 
   /** What is on its way was made after a gap, and starts a vocabulary over. */
