@@ -1,5 +1,6 @@
 import { mkdtemp } from 'node:fs/promises';
-import { freePort, RedisServer } from './redis-server.ts';
+import { freePort } from './free-port.ts';
+import { RedisServer } from './redis-server.ts';
 import { waitFor } from './wait-for.ts';
 
 const SLOTS = 16_384;

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { type Relay, type RelayOptions, startRelay, verifyRecording } from '@gametape/server';
 import { BytesSource, type Compression, RecordingReader } from '@gametape/shared';
 import { expect, onTestFinished } from 'vitest';
+import { freePort } from './free-port.ts';
 import { tempDir } from './temp-dir.ts';
 import { within } from './wait-for.ts';
 
@@ -19,7 +19,6 @@ const STOP_LIMIT_MS = 10_000;
 
 /** Short enough that a test need not wait, long enough for a busy machine. */
 const QUICK: Partial<RelayOptions> = {
-  port: 0,
   viewer: false,
   flushMs: 4,
   syncIntervalMs: 4,
@@ -46,7 +45,7 @@ export class TestRelay {
 
   static async start(options: Partial<RelayOptions> = {}): Promise<TestRelay> {
     const { dataDir = await tempDir() } = options;
-    const relay = await startRelay({ ...QUICK, dataDir, ...options });
+    const relay = await startRelay({ ...QUICK, port: await freePort(), dataDir, ...options });
     const started = new TestRelay(dataDir, options, relay);
     onTestFinished(() => started.stop());
     return started;
@@ -214,7 +213,7 @@ export class RelayProcess {
 
   /** Starts the process. Resolves once it listens, rejects if it ends before that. */
   async launch(): Promise<void> {
-    if (this.#port === 0) this.#port = await quietPort();
+    if (this.#port === 0) this.#port = await freePort();
     const serve = [GAMETAPE, 'serve', '--port', String(this.#port), '--data', this.dataDir, '--json', ...this.#args];
     const { command = [], args = [], env = {} } = this.#around;
     const [program, ...rest] = [...command, process.execPath, ...args, ...serve] as [string, ...string[]];
@@ -263,24 +262,5 @@ export class RelayProcess {
     child.kill(signal);
     const [code] = await within(`the relay to end after ${signal}`, exited, STOP_LIMIT_MS);
     return code;
-  }
-}
-
-/**
- * A free port that the system gives to nobody by itself: while a relay is away, no other process gets it and tells its players
- * that their session is over.
- */
-async function quietPort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once('error', () => resolve(false));
-      server.listen(port, '127.0.0.1', () => resolve(true));
-    });
-    if (!isFree) continue;
-    server.close();
-    await once(server, 'close');
-    return port;
   }
 }
