@@ -12,6 +12,8 @@ import { waitFor, within } from '../support/wait-for.ts';
 const LOG = 'gt:{arena}:log';
 const CHECKPOINTS = 'gt:{arena}:checkpoints';
 const OWNER = 'gt:{arena}:owner';
+/** What Redis answers to a GET of what is not there. */
+const NOTHING = '$-1\r\n';
 const elsewhere = (error: unknown) => isGametapeError(error, 'ROOM_ELSEWHERE');
 
 describe.skipIf(!hasRedis)('who owns a room in Redis', () => {
@@ -26,6 +28,25 @@ describe.skipIf(!hasRedis)('who owns a room in Redis', () => {
     expect(await b.claim('arena')).toMatchObject({ unfinished: [] });
     await expect(a.claim('arena')).rejects.toSatisfy(elsewhere);
     expect(await b.knows('hall')).toBe(false);
+  });
+
+  test('[J3] a relay that leaves while it says that it is there has left', async () => {
+    const redis = await RedisServer.start();
+    const proxy = await TcpProxy.start(redis.port);
+    const a = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`, { leaseMs: 300 });
+    await begin(a, 1);
+    await a.append(recordingId(1), plainBlock(1, 1), 1).stable;
+    // Its lease has run out, and it is told so, and will take it again: what it asks before it leaves is asked before that.
+    proxy.holdReplies();
+    redis.cli('DEL', OWNER);
+    await waitFor('the relay to ask who has the room', () => proxy.held.includes(NOTHING));
+    const closing = a.close();
+    await waitFor('it to ask again', () => proxy.held.split(NOTHING).length > 2, 100).catch(() => undefined);
+    proxy.releaseReplies();
+    await closing;
+    expect(redis.cli('GET', OWNER).trim()).toBe('');
+    const b = await openRedisJournal(redis.url);
+    expect(await b.claim('arena')).toMatchObject({ unfinished: [recordingId(1)] });
   });
 
   test('[J3] what a relay leaves behind is taken over with all it had, by one of those that are left', async () => {

@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { onTestFinished } from 'vitest';
 
-/** Passes bytes on to whichever port it is told, and can cut a connection between a request and its reply. */
+/** Passes bytes on to whichever port it is told, can cut a connection between a request and its reply, and keep replies back. */
 export class TcpProxy {
   cuts = 0;
   readonly port: number;
   #target: number;
   #cutsAfter: string | undefined;
   readonly #sockets = new Set<Socket>();
+  #held: { socket: Socket; bytes: Buffer }[] | undefined;
 
   private constructor(port: number, target: number) {
     this.port = port;
@@ -30,6 +31,22 @@ export class TcpProxy {
   /** The next bytes with that text in them arrive at the target; what it answers does not come back. */
   cutAfterNextRequest(text = ''): void {
     this.#cutsAfter = text;
+  }
+
+  /** Requests arrive from now on, and their replies do not. */
+  holdReplies(): void {
+    this.#held ??= [];
+  }
+
+  /** The replies that are kept back. */
+  get held(): string {
+    return Buffer.concat((this.#held ?? []).map(({ bytes }) => bytes)).toString('latin1');
+  }
+
+  releaseReplies(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const { socket, bytes } of held) socket.write(bytes);
   }
 
   cutAll(): void {
@@ -66,6 +83,7 @@ export class TcpProxy {
     upstream.on('data', (bytes) => {
       // The request has been carried out: its reply is what gets lost.
       if (isCut) socket.resetAndDestroy();
+      else if (this.#held) this.#held.push({ socket, bytes });
       else socket.write(bytes);
     });
   }

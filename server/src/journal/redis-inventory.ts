@@ -1,4 +1,4 @@
-import { type Claimant, giveLease } from './redis-claim.ts';
+import { GametapeError } from '@gametape/shared';
 import type { RedisConnection } from './redis-connection.ts';
 import { FIRST_ID, idText, ROOMS_KEY, type RoomKeys, readEntries, readPatiently } from './redis-entries.ts';
 import type { RedisRoom } from './redis-room.ts';
@@ -39,11 +39,12 @@ export async function beginnings(connection: RedisConnection, keys: RoomKeys): P
 }
 
 /** A room of which nothing is left is anybody's again. */
-export async function giveRoomUp(connection: RedisConnection, { name, keys }: RedisRoom, by: Claimant): Promise<void> {
+export async function giveRoomUp(connection: RedisConnection, room: RedisRoom): Promise<void> {
+  const { name, keys } = room;
   await connection.command(['SREM', ROOMS_KEY, name]);
   const streams = [keys.log, keys.checkpoints];
   await Promise.all(streams.map((key) => connection.command(['EXPIRE', key, KEPT_SECONDS])));
-  await giveLease(connection, keys, by);
+  await room.leave(new GametapeError('JOURNAL_FAILED', `room ${name}: it is given up`));
 }
 
 async function eraseCheckpoints(connection: RedisConnection, keys: RoomKeys, recordingId: string): Promise<void> {

@@ -244,8 +244,7 @@ export class RedisJournal implements Journal {
     const rooms = this.#rooms.all;
     await before(CLOSE_MS, Promise.all(rooms.map((room) => room.settled())));
     await before(CLOSE_MS, this.#stability.settled());
-    await before(LEAVE_MS, Promise.all(rooms.map((room) => room.leave())));
-    for (const room of rooms) room.end(closed());
+    await before(LEAVE_MS, Promise.all(rooms.map((room) => room.leave(closed()))));
     this.#stability.close(closed());
     await this.#connection.close();
   }

@@ -52,6 +52,8 @@ export class RedisRoom {
   readonly #options: RedisRoomOptions;
   #epoch: number;
   #mending: Promise<void> | undefined;
+  /** The lease is being taken or renewed. */
+  #leasing: Promise<void> | undefined;
   #over: GametapeError | undefined;
   /** When something was appended that Redis has not acknowledged yet. */
   #waitingSince: number | undefined;
@@ -120,7 +122,7 @@ export class RedisRoom {
         connection.command(['XLEN', this.keys.log]),
         connection.command(['XREAD', 'COUNT', 1, 'STREAMS', this.keys.log, this.keys.checkpoints, ...after]),
         readEntry(connection, this.keys.checkpoints, { epoch: this.#epoch, n: 0 }),
-        renewLease(connection, this.keys, claimant),
+        this.#leased(() => renewLease(connection, this.keys, claimant)),
       ]);
       // Entries that are under way may be there already: looking closer tells.
       if (Number(length) >= expected && later === null && claim?.claim === claimant.token) return;
@@ -159,9 +161,14 @@ export class RedisRoom {
     await this.log.settled();
   }
 
-  /** Others may have the room at once. */
-  async leave(): Promise<void> {
-    if (!this.#over) await giveLease(this.#options.connection, this.keys, this.#options.claimant);
+  /**
+   * Nothing is written any more, and others may have the room at once. A renewal under way is waited for: it may find that the
+   * lease has run out, and would take it again after it was given up.
+   */
+  async leave(why: GametapeError): Promise<void> {
+    this.end(why);
+    await this.#leasing;
+    await giveLease(this.#options.connection, this.keys, this.#options.claimant);
   }
 
   /** Nothing is written any more. */
@@ -170,6 +177,15 @@ export class RedisRoom {
     this.#over = error;
     this.log.reject(error);
     if (error.code === 'ROOM_ELSEWHERE') this.#options.onLost(this, error);
+  }
+
+  /** @throws GametapeError why nothing is written any more */
+  async #leased<T>(take: () => Promise<T>): Promise<T> {
+    if (this.#over) throw this.#over;
+    const before = this.#leasing;
+    const taking = take();
+    this.#leasing = Promise.allSettled([before, taking]).then(() => undefined);
+    return await taking;
   }
 
   async #mend(why: unknown): Promise<void> {
@@ -203,7 +219,7 @@ export class RedisRoom {
       lastId(connection, this.keys.log),
       lastId(connection, this.keys.checkpoints),
       readEntry(connection, this.keys.checkpoints, { epoch: this.#epoch, n: 0 }),
-      renewLease(connection, this.keys, claimant),
+      this.#leased(() => renewLease(connection, this.keys, claimant)),
     ]);
     const newest = Math.max(log.epoch, checkpoints.epoch);
     if (newest > this.#epoch) {
@@ -230,7 +246,8 @@ export class RedisRoom {
   async #claimAgain(): Promise<EntryId> {
     const { connection, claimant, log } = this.#options;
     const { name, keys } = this;
-    const epoch = await claimRoom(connection, { room: name, keys, above: this.#epoch }, claimant);
+    const claim = () => claimRoom(connection, { room: name, keys, above: this.#epoch }, claimant);
+    const epoch = await this.#leased(claim);
     this.#epoch = epoch;
     this.#isRestoring = true;
     const gone = this.log.restart(epoch);

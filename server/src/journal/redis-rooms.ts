@@ -159,9 +159,9 @@ export class RedisRooms {
 
   #release(room: RedisRoom): Promise<void> {
     if (this.#rooms.get(room.name) !== room) return Promise.resolve();
-    const { connection, claimant } = this.#options;
+    const { connection } = this.#options;
     this.#rooms.delete(room.name);
-    const releasing = giveRoomUp(connection, room, claimant)
+    const releasing = giveRoomUp(connection, room)
       .catch(() => undefined)
       .finally(() => this.#releasing.delete(room.name));
     this.#releasing.set(room.name, releasing);
