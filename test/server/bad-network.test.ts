@@ -98,6 +98,7 @@ describe('over a bad network', () => {
         'the first probes to be answered',
         () => raw.received.filter(({ kind }) => kind === 'ping').length > 3,
       );
+      await raw.quiet();
       proxy.corruptNext(FRAME_BYTES + BYTES_BEFORE_TEXT + byte);
       raw.events(1, [TEXT]);
       const { code } = await raw.end();

@@ -33,14 +33,16 @@ export class RawClient {
   /** Code and reason of the close, once there is one. */
   readonly closed: Promise<{ code: number; reason: string }>;
   isClosed = false;
+  #answersPings: boolean;
   #consumed = 0;
 
   private constructor(socket: WebSocket, answersPings: boolean) {
     this.socket = socket;
+    this.#answersPings = answersPings;
     socket.on('message', (data: Buffer) => {
       const message = decodeDownMessage(new Uint8Array(data));
       this.received.push(message);
-      if (answersPings && message.kind === 'ping') {
+      if (this.#answersPings && message.kind === 'ping') {
         this.send({ kind: 'pong', id: message.id, received: clock(), sent: clock() });
       }
     });
@@ -88,6 +90,14 @@ export class RawClient {
 
   sendBytes(bytes: Uint8Array): void {
     if (this.socket.readyState === this.socket.OPEN) this.socket.send(bytes);
+  }
+
+  /** Answers no more pings. Resolves when everything that was sent has arrived: nothing is under way any more. */
+  async quiet(): Promise<void> {
+    this.#answersPings = false;
+    const arrived = new Promise((resolve) => this.socket.once('pong', resolve));
+    this.socket.ping();
+    await within('the relay to answer', arrived);
   }
 
   /** Events without any state, 100 µs apart, from `firstPseq` on. */
