@@ -111,7 +111,7 @@ export class RawClient {
   async next<Kind extends DownMessage['kind']>(
     kind: Kind,
     accept: (message: Of<Kind>) => boolean = () => true,
-    limitMs = 5_000,
+    limitMs?: number,
   ): Promise<Of<Kind>> {
     const isWanted = (message: DownMessage): message is Of<Kind> =>
       message.kind === kind && accept(message as Of<Kind>);
@@ -150,7 +150,7 @@ export class RawClient {
   }
 
   /** Code and reason of the close that has to come. */
-  async end(limitMs = 5_000): Promise<{ code: number; reason: string }> {
+  async end(limitMs?: number): Promise<{ code: number; reason: string }> {
     return await within('the relay to close the socket', this.closed, limitMs);
   }
 

@@ -1,6 +1,7 @@
-import { NODE_COMPRESSION, RedisJournal, type RedisJournalOptions } from '@gametape/server';
+import { type Logger, NODE_COMPRESSION, RedisJournal, type RedisJournalOptions } from '@gametape/server';
 import { onTestFinished } from 'vitest';
 import { tempDir } from './temp-dir.ts';
+import { recordingId } from './typed-session.ts';
 
 const SILENT = { info: () => {}, warn: () => {}, error: () => {} };
 let relays = 0;
@@ -19,4 +20,17 @@ export async function openRedisJournal(url: string, options: Partial<RedisJourna
   });
   onTestFinished(() => journal.close());
   return journal;
+}
+
+/** Claims the room `arena` and begins a recording of it. */
+export async function beginArena(journal: RedisJournal, number: number): Promise<void> {
+  await journal.claim('arena');
+  journal.begin('arena', recordingId(number));
+}
+
+/** A log that can be looked at. */
+export function listener(): { log: Logger; said: string[] } {
+  const said: string[] = [];
+  const hear = (_details: object, message: string) => void said.push(message);
+  return { log: { info: hear, warn: hear, error: hear }, said };
 }

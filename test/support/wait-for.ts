@@ -1,10 +1,12 @@
 const POLL_MS = 5;
+/** For a machine that does much else at the same time: nothing passes any later for it. */
+const LIMIT_MS = 15_000;
 
 /** Polls until `condition` gives something true, and returns that. Rejects, naming `what`, when `limitMs` is over. */
 export async function waitFor<T>(
   what: string,
   condition: () => T | Promise<T>,
-  limitMs = 5_000,
+  limitMs = LIMIT_MS,
 ): Promise<Exclude<T, false | undefined | null | 0 | ''>> {
   const deadline = performance.now() + limitMs;
   for (;;) {
@@ -16,7 +18,7 @@ export async function waitFor<T>(
 }
 
 /** The promise, or a rejection that names `what` when it takes longer than `limitMs`. */
-export async function within<T>(what: string, promise: Promise<T>, limitMs = 5_000): Promise<T> {
+export async function within<T>(what: string, promise: Promise<T>, limitMs = LIMIT_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`waited ${limitMs} ms in vain for ${what}`)), limitMs);
