@@ -62,7 +62,8 @@ export class ClockWorld implements RelaySide {
   greet(player: SimPlayer, clock: number): void {
     const now = this.#now;
     player.estimate.greet(now, clock, player.clock.tickUs);
-    this.#hold(player);
+    if (player.connection > 1) this.#hold(player);
+    else this.#startProbing(player);
   }
 
   report(player: SimPlayer, report: ClockBreak & { readonly clock: number }): void {
@@ -78,6 +79,7 @@ export class ClockWorld implements RelaySide {
     player.estimate.add({ sentAt, answeredAt, clientReceived, clientSent, isDelayed: lag > 5_000 });
     if (player.probes.hasEnough) this.#release(player);
     this.#followClock(player);
+    this.#probe(player, player.connection, ++player.probing);
   }
 
   receive(player: SimPlayer, event: SentEvent): void {

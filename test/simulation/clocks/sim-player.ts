@@ -51,6 +51,7 @@ export class SimPlayer {
   /** Counts connections: what an old one still carries is lost. */
   connection = 0;
   isOnline = false;
+  #isWelcome = false;
   readonly #agenda: Agenda;
   readonly #relay: RelaySide;
   readonly #random: () => number;
@@ -94,7 +95,8 @@ export class SimPlayer {
 
   record(): void {
     const now = this.#agenda.now;
-    if (now < this.#asleepUntil || now > this.#endUs) return;
+    // There is no session to record in before the first welcome.
+    if (!this.#isWelcome || now < this.#asleepUntil || now > this.#endUs) return;
     const time = now;
     this.#readInbox(now);
     this.#stamp = Math.max(this.#stamp, Math.round(this.clock.read(now) / 100) * 100);
@@ -110,6 +112,7 @@ export class SimPlayer {
     // The welcome, and everything behind it.
     const welcomed = () => {
       this.isOnline = true;
+      this.#isWelcome = true;
       this.#unaccepted = this.#unaccepted.filter(({ pseq }) => pseq > this.accepted);
       for (const one of this.#breaks) if (one.pseq > this.accepted) this.#report(one);
       for (const event of this.#unaccepted) this.#send(event);
