@@ -10,9 +10,14 @@ const EVENTS = 300_000;
 /** Milliseconds: goals of the design, and what no estimate can know. */
 const GOALS: readonly (readonly [group: string, p99Ms: number])[] = [
   ['LAN 2 ms', 1],
+  ['LAN 2 ms, first minute', 1],
   ['Wi-Fi 20 ms', 3],
+  ['Wi-Fi 20 ms, first minute', 3],
   ['WAN 80 ms', 2],
+  ['WAN 80 ms, first minute', 2],
   ['WAN 80 ms, 20 % asymmetric', 8 + 2],
+  ['WAN 80 ms, 20 % asymmetric, first minute', 8 + 2],
+  ['cellular 120 ms, 30 % asymmetric', 18 + 2],
 ];
 
 /** Few sessions have a p99 of their own: of these, every kind of network has enough, and what they come to is known. */
@@ -28,7 +33,7 @@ describe('clocks in virtual time', () => {
     const { rows } = await simulate(MEASURED_FROM);
     for (const [group, p99Ms] of GOALS) {
       const row = rows.find((other) => other.group === group);
-      expect(row?.count, group).toBeGreaterThan(10_000);
+      expect(row?.count, group).toBeGreaterThan(500);
       expect(row?.p99Ms, group).toBeLessThanOrEqual(p99Ms);
     }
   });

@@ -1,7 +1,7 @@
-const BUCKET_US = 10_000_000;
+const BUCKET_US = 5_000_000;
 const WINDOW_US = 300_000_000;
 /** As many buckets are kept however old they are: what was recorded while away is fitted from both sides. */
-const KEPT = 6;
+const KEPT = 12;
 const MAX_DRIFT = 200e-6;
 /** How much clocks drift, typically: what few buckets say about it counts as much as it is more certain than that. */
 const USUAL_DRIFT = 100e-6;
@@ -31,7 +31,7 @@ export interface OffsetFit {
   readonly typicalUs: number;
 }
 
-/** The fastest way there and the fastest way back of ten seconds, both as of one moment of the client's clock. */
+/** The fastest way there and the fastest way back of five seconds, both as of one moment of the client's clock. */
 interface Bucket {
   readonly number: number;
   readonly clock: number;
@@ -39,7 +39,7 @@ interface Bucket {
   highest: number;
 }
 
-/** The offset and drift of a client's clock from what was fastest in every ten seconds of the last five minutes (T2). */
+/** The offset and drift of a client's clock from what was fastest in every five seconds of the last five minutes (T2). */
 export class ClockFilter {
   /** Oldest first. */
   #buckets: Bucket[] = [];
