@@ -245,12 +245,18 @@ export class LiveReel implements Reel, LiveSource {
   }
 }
 
-/** Where the relay at a WebSocket address answers HTTP. */
+const HTTP_OF: Readonly<Record<string, string>> = {
+  'ws:': 'http:',
+  'wss:': 'https:',
+  'http:': 'http:',
+  'https:': 'https:',
+};
+
+/** Where the relay at the address of a WebSocket answers HTTP. @throws GametapeError `UNREACHABLE` where there can be none */
 export function httpUrlOf(url: string): string {
-  const address = new URL(url);
-  if (address.protocol !== 'ws:' && address.protocol !== 'wss:') {
-    throw new GametapeError('UNREACHABLE', `${url}: not an address of a relay`);
-  }
-  address.protocol = address.protocol === 'wss:' ? 'https:' : 'http:';
+  const address = URL.canParse(url) ? new URL(url) : undefined;
+  const protocol = HTTP_OF[address?.protocol ?? ''];
+  if (!address || !protocol) throw new GametapeError('UNREACHABLE', `${url}: not an address of a relay`);
+  address.protocol = protocol;
   return `${address.origin}${address.pathname.replace(/\/+$/, '')}`;
 }
