@@ -137,12 +137,13 @@ export class LiveReel implements Reel, LiveSource {
   }
 
   async statesAfter(passed: readonly Passed[]): Promise<RoomStates> {
-    const time = Math.max(...passed.map(({ last }) => last.time));
-    const seq = Math.max(...passed.map((one) => one.seq));
     const { losses } = this.recent;
     return await this.#tryAgain(OTHER_FRAGMENTS, async (tries) => {
       const past = await this.past(tries > 1);
-      const row = past.rows.findLast(({ startTime, firstSeq }) => startTime < time && firstSeq <= seq + 1);
+      const isAllPassed = ({ startTime, firstSeq }: PastRow) => {
+        return passed.some(({ last, seq }) => startTime < last.time && firstSeq <= seq + 1);
+      };
+      const row = past.rows.findLast(isAllPassed);
       const cursor = new LiveCursor(this, await this.#startOf(past, row, losses), passed);
       while (Number.isFinite(await cursor.nextTime())) cursor.step();
       return cursor.states;
