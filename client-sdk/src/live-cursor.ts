@@ -1,5 +1,5 @@
 import { isGametapeError, type State } from '@gametape/shared';
-import { after, comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
+import { comparePlaces, type Place, type RecentArrivals, TimelineQueue } from './arrivals.ts';
 import type { EdgePoint } from './live-edge.ts';
 import type { ReelCursor, ReelStep } from './reel.ts';
 import { RoomOver } from './room-over.ts';
@@ -44,15 +44,16 @@ export interface Passed {
 }
 
 /** What had been passed when fragments were listed, and up to where they are read: the rest arrives by itself. */
-interface Listing extends Passed {
+interface Listing {
+  readonly passed: readonly Passed[];
   readonly upTo: number;
 }
 
 /**
  * A point of a live room's past. Its steps come out of fragments and out of what has arrived since, merged into the order of
- * the timeline. What it has passed is told by where it began, and by two things alone since: `#last`, the furthest place it came
- * to, and `#seq`, up to where it knew of arrivals then. So it can turn from one source to the other at any time, and nothing is
- * shown twice or left out: what arrived after its beginning may be placed before it.
+ * the timeline. What it has passed is told by a few places, each with the seq up to which it knew of arrivals when it was there:
+ * of all those it passed what is placed no later. The first is the furthest. While it takes what arrived late and lies further
+ * back, there are more. So it can turn from one source to the other at any time, and nothing is shown twice or left out.
  *
  * A relay that has lost what it had shown gives its seqs to other entries. Then what is passed ends with what is kept, the states
  * are made anew from fragments, and a step for each player that looks otherwise now says so.
@@ -62,9 +63,10 @@ export class LiveCursor implements ReelCursor {
   #queue: TimelineQueue;
   readonly #only: readonly Passed[] | undefined;
   #states: RoomStates;
-  #start: Passed;
+  /** The furthest first: each is less far than the one before, and knew of more. */
+  #passed: Passed[];
+  /** Up to where it knows of arrivals. */
   #seq: number;
-  #last = after(Number.NEGATIVE_INFINITY);
   #runs: Run[] = [];
   /** In the order of their first times. */
   #unopened: PastRow[] = [];
@@ -86,7 +88,7 @@ export class LiveCursor implements ReelCursor {
     this.#only = only;
     this.#states = states;
     this.#queue = new TimelineQueue(queue);
-    this.#start = { seq, last };
+    this.#passed = [{ seq, last }];
     this.#seq = seq;
     this.#losses = losses;
   }
@@ -137,17 +139,18 @@ export class LiveCursor implements ReelCursor {
     if (!arrival) throw new TypeError('a step after the last');
     const { seq, producer, time, hlc } = arrival;
     const { player, body } = this.#states.apply(arrival);
-    if (comparePlaces(this.#last, arrival) < 0) this.#last = { time, hlc, producer, seq };
+    this.#pass({ time, hlc, producer, seq });
     return { player, time: this.#source.secondsAt(time), at: time, seq, late: false, event: body.event };
   }
 
   get #furthest(): Place {
-    return comparePlaces(this.#start.last, this.#last) < 0 ? this.#last : this.#start.last;
+    return (this.#passed[0] as Passed).last;
   }
 
-  /** What has been passed since the beginning. */
-  get #since(): Passed {
-    return { seq: this.#seq, last: this.#last };
+  /** Of all that it knows of, nothing is left that is placed before that: it takes the first. */
+  #pass(last: Place): void {
+    this.#passed = this.#passed.filter((passed) => comparePlaces(passed.last, last) > 0);
+    this.#passed.push({ seq: this.#seq, last });
   }
 
   /** False when some that came is not at hand any more, or some is lost that was. */
@@ -212,12 +215,12 @@ export class LiveCursor implements ReelCursor {
 
   #isToCome(place: Place): boolean {
     const listed = this.#listed as Listing;
-    const isOver = place.seq > listed.upTo || isPassed(place, this.#start) || isPassed(place, listed);
+    const isOver = place.seq > listed.upTo || isPassedBy(place, listed.passed);
     return !isOver && this.#isWanted(place);
   }
 
   #isWanted(place: Place): boolean {
-    return this.#only === undefined || this.#only.some((passed) => isPassed(place, passed));
+    return this.#only === undefined || isPassedBy(place, this.#only);
   }
 
   #renew(isStale: boolean): Promise<void> {
@@ -230,9 +233,10 @@ export class LiveCursor implements ReelCursor {
   async #goOver(recordingId: string): Promise<void> {
     if (this.#only) throw new RoomOver(recordingId);
     const passed = this.#passedUpTo(this.#source.recent.keptSince(this.#losses));
-    const from = Number.isFinite(this.#last.time) ? this.#last.time : this.#start.last.time;
-    const isOver = (place: Place) => passed.some((one) => isPassed(place, one));
-    this.#recorded = await this.#source.recorded(recordingId, from, isOver);
+    const isOver = (place: Place) => isPassedBy(place, passed);
+    // What is left of what came late lies after the last of them.
+    const { last } = this.#passed.at(-1) as Passed;
+    this.#recorded = await this.#source.recorded(recordingId, last.time, isOver);
   }
 
   /** Starts over from what has been passed: with the fragments that hold what has not, and what came after them. */
@@ -247,12 +251,12 @@ export class LiveCursor implements ReelCursor {
       if (error instanceof RoomOver) return await this.#goOver(error.recordingId);
       throw error;
     }
-    const listed = { ...this.#since, upTo: recent.upTo };
+    const listed = { passed: this.#passed, upTo: recent.upTo };
     const { rows, headSeq } = this.#past;
     this.#listed = listed;
     this.#runs = [];
     this.#unopened = rows
-      .filter((row) => row.firstSeq <= listed.upTo && mayHoldMore(row, this.#start) && mayHoldMore(row, listed))
+      .filter((row) => row.firstSeq <= listed.upTo && listed.passed.every((passed) => mayHoldMore(row, passed)))
       .filter((row) => this.#only?.some((passed) => mayHoldPassed(row, passed)) ?? true)
       .sort((one, other) => one.firstTime - other.firstTime || one.firstSeq - other.firstSeq);
     this.#queue = new TimelineQueue();
@@ -273,18 +277,15 @@ export class LiveCursor implements ReelCursor {
         const states = await this.#source.statesAfter(passed);
         this.#corrected = [...new Set([...this.#corrected, ...differing(this.#states, states)])];
         this.#states = states;
-        [this.#start, { seq: this.#seq }] = passed;
+        this.#passed = passed;
+        this.#seq = kept;
       }
       this.#losses = losses;
     }
   }
 
-  #passedUpTo(kept: number): readonly [start: Passed, since: Passed] {
-    const { seq, last } = this.#start;
-    return [
-      { seq: Math.min(seq, kept), last },
-      { seq: Math.min(this.#seq, kept), last: this.#last },
-    ];
+  #passedUpTo(kept: number): Passed[] {
+    return this.#passed.map(({ seq, last }) => ({ seq: Math.min(seq, kept), last }));
   }
 }
 
@@ -300,6 +301,10 @@ function mayHoldPassed({ firstSeq, firstTime }: PastRow, { seq, last }: Passed):
 
 function isPassed(place: Place, { seq, last }: Passed): boolean {
   return place.seq <= seq && comparePlaces(place, last) <= 0;
+}
+
+function isPassedBy(place: Place, passed: readonly Passed[]): boolean {
+  return passed.some((one) => isPassed(place, one));
 }
 
 /** Whether a fragment may hold something that is not passed. */

@@ -137,12 +137,13 @@ export class LiveReel implements Reel, LiveSource {
   }
 
   async statesAfter(passed: readonly Passed[]): Promise<RoomStates> {
-    const time = Math.max(...passed.map(({ last }) => last.time));
-    const seq = Math.max(...passed.map((one) => one.seq));
     const { losses } = this.recent;
     return await this.#tryAgain(OTHER_FRAGMENTS, async (tries) => {
       const past = await this.past(tries > 1);
-      const row = past.rows.findLast(({ startTime, firstSeq }) => startTime < time && firstSeq <= seq + 1);
+      const isAllPassed = ({ startTime, firstSeq }: PastRow) => {
+        return passed.some(({ last, seq }) => startTime < last.time && firstSeq <= seq + 1);
+      };
+      const row = past.rows.findLast(isAllPassed);
       const cursor = new LiveCursor(this, await this.#startOf(past, row, losses), passed);
       while (Number.isFinite(await cursor.nextTime())) cursor.step();
       return cursor.states;
@@ -245,12 +246,18 @@ export class LiveReel implements Reel, LiveSource {
   }
 }
 
-/** Where the relay at a WebSocket address answers HTTP. */
+const HTTP_OF: Readonly<Record<string, string>> = {
+  'ws:': 'http:',
+  'wss:': 'https:',
+  'http:': 'http:',
+  'https:': 'https:',
+};
+
+/** Where the relay at the address of a WebSocket answers HTTP. @throws GametapeError `UNREACHABLE` where there can be none */
 export function httpUrlOf(url: string): string {
-  const address = new URL(url);
-  if (address.protocol !== 'ws:' && address.protocol !== 'wss:') {
-    throw new GametapeError('UNREACHABLE', `${url}: not an address of a relay`);
-  }
-  address.protocol = address.protocol === 'wss:' ? 'https:' : 'http:';
+  const address = URL.canParse(url) ? new URL(url) : undefined;
+  const protocol = HTTP_OF[address?.protocol ?? ''];
+  if (!address || !protocol) throw new GametapeError('UNREACHABLE', `${url}: not an address of a relay`);
+  address.protocol = protocol;
   return `${address.origin}${address.pathname.replace(/\/+$/, '')}`;
 }

@@ -62,7 +62,7 @@ export class Replay implements Playhead {
   constructor(source: Reel | { readonly reel: Reel }, { clock = SYSTEM_CLOCK, maxGap }: ReplayOptions = {}) {
     this.#reel = 'reel' in source ? source.reel : source;
     this.#clock = clock;
-    this.#maxGap = maxGap ?? Number.POSITIVE_INFINITY;
+    this.#maxGap = checkGap(maxGap ?? Number.POSITIVE_INFINITY);
     const { edge } = this.#reel;
     this.#screen = new Screen(this.#reel, this.#emitter);
     this.#unfollow = edge?.follow({
@@ -93,7 +93,7 @@ export class Replay implements Playhead {
   }
 
   set playbackRate(rate: number) {
-    if (!(rate >= MIN_RATE && rate <= MAX_RATE)) {
+    if (typeof rate !== 'number' || !(rate >= MIN_RATE && rate <= MAX_RATE)) {
       throw new TypeError(`playbackRate: expected ${MIN_RATE} to ${MAX_RATE}, found ${rate}`);
     }
     if (rate === this.#rate) return;
@@ -106,8 +106,7 @@ export class Replay implements Playhead {
   }
 
   set maxGap(seconds: number) {
-    if (!(seconds > 0)) throw new TypeError(`maxGap: expected seconds above 0, found ${seconds}`);
-    this.#maxGap = seconds;
+    this.#maxGap = checkGap(seconds);
   }
 
   get paused(): boolean {
@@ -381,4 +380,9 @@ export class Replay implements Playhead {
     // What was missed cannot be had: better to go on without it than not at all.
     if (wasCatchingUp) this.goLive();
   }
+}
+
+function checkGap(seconds: number): number {
+  if (typeof seconds === 'number' && seconds > 0) return seconds;
+  throw new TypeError(`maxGap: expected seconds above 0, found ${seconds}`);
 }

@@ -9,6 +9,7 @@ import {
   type Welcome,
 } from '@gametape/shared';
 import type { ConnectionStatus, ConnectOptions, SessionEvents, SessionStatus } from './api.ts';
+import { timeoutOf } from './check-options.ts';
 import { Connection } from './connection.ts';
 import { Departure, type DepartureRequest } from './departure.ts';
 import type { Emitter } from './emitter.ts';
@@ -21,7 +22,6 @@ import type { Spooling } from './spool/spooled-connect.ts';
 import { Waiters } from './waiters.ts';
 
 const DEFAULT_FLUSH_MS = 16;
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 export interface SessionLineOptions {
   readonly platform: Platform;
@@ -82,7 +82,7 @@ export class SessionLine {
     });
     const shared = { track: this.track, rewinds: this.rewinds, emitter };
     this.news = new RoomNews({ crc32: platform.crc32, player, instance, ...shared });
-    this.opened = this.#open(connect.timeoutMs ?? DEFAULT_TIMEOUT_MS, spooling);
+    this.opened = this.#open(timeoutOf(connect.timeoutMs), spooling);
   }
 
   get recordingId(): string {

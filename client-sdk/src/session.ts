@@ -8,13 +8,20 @@ import {
   type TextChange,
 } from '@gametape/shared';
 import type { ConnectOptions, EventInput, Session, SessionEvents, SessionStatus } from './api.ts';
+import { checkId, timeoutOf } from './check-options.ts';
 import { Emitter } from './emitter.ts';
 import type { Platform } from './platform/platform.ts';
 import { SessionLine } from './session-line.ts';
 import type { Spooling } from './spool/spooled-connect.ts';
 
-/** Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with */
+/**
+ * Joins a room as a player. @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `BAD_ID`, and whatever the relay refuses with
+ * @throws TypeError for a `timeoutMs` that makes no sense
+ */
 export async function connectOn(platform: Platform, options: ConnectOptions): Promise<Session> {
+  checkId('room', options.room);
+  checkId('player', options.player);
+  timeoutOf(options.timeoutMs);
   const instance = hex(platform.randomBytes(8));
   const spooling = options.spool ? await openSpooling(platform, options, instance) : undefined;
   const session = new LiveSession(platform, options, instance, spooling);

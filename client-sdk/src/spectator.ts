@@ -3,7 +3,6 @@ import {
   type DownMessage,
   GametapeError,
   isGametapeError,
-  isId,
   PROTOCOL_VERSIONS,
   type SessionSummary,
   type Welcome,
@@ -18,6 +17,7 @@ import type {
   SpectateFrom,
   SpectateOptions,
 } from './api.ts';
+import { checkFrom, checkId, timeoutOf } from './check-options.ts';
 import { tickOf } from './clock-watch.ts';
 import { Connection } from './connection.ts';
 import { DelegatedPlayhead } from './delegated-playhead.ts';
@@ -28,7 +28,6 @@ import type { Platform } from './platform/platform.ts';
 import type { Reel } from './reel.ts';
 import { Replay } from './replay.ts';
 
-const DEFAULT_TIMEOUT_MS = 10_000;
 /** What a playhead tells, and a spectator passes on as it is. */
 const PASSED_ON = [
   'change',
@@ -48,12 +47,15 @@ const PASSED_ON = [
  *
  * @throws GametapeError `UNREACHABLE`, `TIMED_OUT`, `NOT_FOUND` when there is no such room or checkpoint, `ROOM_ENDED` when
  * it ends meanwhile, and what the relay refuses with
+ * @throws TypeError for options that make no sense
  */
 export async function spectateOn(platform: Platform, options: SpectateOptions): Promise<Live> {
+  const from = options.from ?? 'live';
+  checkFrom(from);
   const live = new Spectator(platform, options);
   await live.opened;
   try {
-    await live.begin(options.from ?? 'live');
+    await live.begin(from);
   } catch (error) {
     live.close();
     throw error;
@@ -68,6 +70,8 @@ class Spectator extends DelegatedPlayhead implements Live {
   readonly #platform: Platform;
   readonly #options: SpectateOptions;
   readonly #id: string;
+  /** Where the past is asked for. */
+  readonly #baseUrl: string;
   readonly #connection: Connection;
   readonly #edge: LiveEdge;
   readonly #emitter = new Emitter<LiveEvents>();
@@ -85,7 +89,10 @@ class Spectator extends DelegatedPlayhead implements Live {
     this.room = options.room;
     this.#id =
       options.spectator ?? `spectator-${[...platform.randomBytes(6)].map((byte) => byte.toString(16)).join('')}`;
-    if (!isId(this.#id)) throw new GametapeError('BAD_ID', `spectator: ${JSON.stringify(this.#id)} is no id`);
+    checkId('room', options.room);
+    checkId('spectator', this.#id);
+    const timeoutMs = timeoutOf(options.timeoutMs);
+    this.#baseUrl = httpUrlOf(options.url);
     const onOutOfStep = ({ code }: GametapeError) => this.#connection.restart(CloseCode.OUT_OF_STEP, code);
     this.#edge = new LiveEdge(platform.crc32, () => platform.now(), onOutOfStep);
     this.#connection = new Connection(options.url, platform, {
@@ -100,7 +107,7 @@ class Spectator extends DelegatedPlayhead implements Live {
       outOfStep: () => this.#edge.giveUpPosition(),
       over: (error) => this.#over(error),
     });
-    this.opened = this.#open(options.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    this.opened = this.#open(timeoutMs);
   }
 
   get recordingId(): string {
@@ -259,10 +266,10 @@ class Spectator extends DelegatedPlayhead implements Live {
   }
 
   #makePlayhead(): void {
-    const { url, room, token } = this.#options;
+    const { room, token } = this.#options;
     this.#reel = new LiveReel({
       edge: this.#edge,
-      baseUrl: httpUrlOf(url),
+      baseUrl: this.#baseUrl,
       room,
       recordingId: this.#recordingId,
       token,

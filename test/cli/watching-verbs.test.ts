@@ -189,6 +189,8 @@ describe('tail', { timeout: 30_000 }, () => {
     const relay = await TestRelay.start();
     const nobody = await gametape(['tail', 'nowhere', '--url', relay.wsUrl]);
     expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining('nowhere')]);
+    const unsaid = await gametape(['tail', 'arena', '--url', relay.wsUrl, '--from', 'end']);
+    expect([unsaid.code, unsaid.stderr]).toEqual([2, expect.stringContaining('"live", "start", seconds')]);
     const ann = await connect({ url: relay.wsUrl, room: 'arena', player: 'ann' });
     const tail = spawnGametape(['tail', 'arena', '--url', relay.wsUrl]);
     await keepSaying(ann, () => tail.stdout.includes('hello'));

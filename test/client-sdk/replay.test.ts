@@ -221,15 +221,18 @@ describe('a replay of a recording', () => {
     expect(() => {
       replay.currentTime = Number.NaN;
     }).toThrow(TypeError);
-    for (const rate of [0, -1, 16.1, Number.NaN]) {
+    for (const rate of [0, -1, 16.1, Number.NaN, '2' as unknown as number]) {
       expect(() => {
         replay.playbackRate = rate;
       }).toThrow(TypeError);
     }
     await expect(replay.step(0.5)).rejects.toThrow(TypeError);
-    expect(() => {
-      replay.maxGap = 0;
-    }).toThrow(TypeError);
+    for (const maxGap of [0, Number.NaN, '2' as unknown as number]) {
+      expect(() => {
+        replay.maxGap = maxGap;
+      }).toThrow(TypeError);
+      expect(() => new Replay(tape, { maxGap })).toThrow(TypeError);
+    }
   });
 });
 

@@ -83,6 +83,21 @@ describe('a room that starts from a checkpoint of a recording', () => {
     expect(await ask(relay, { from: `${id}#here` })).toEqual([409, refusal('NAME_TAKEN')]);
   });
 
+  test('[V2] one that is not due yet is answered like one that is not there', async () => {
+    const relay = await TestRelay.start({ spectatorDelayMs: 3_000 });
+    const id = await recorded(relay);
+    const none = '01HF7YAT01040G2081040G2081';
+    const refused = async (from: string) => JSON.stringify(await ask(relay, { room: 'again', from }));
+    const answer = await refused(`${none}#here`);
+    expect(answer).toMatch(/^\[404,/);
+    expect(answer).not.toContain(relay.dataDir);
+    for (const name of ['here', 'nowhere']) {
+      expect((await refused(`${id}#${name}`)).replaceAll(id, none).replace('nowhere', 'here')).toBe(answer);
+    }
+    await waitFor('it to be due', async () => (await relay.get(`/v1/recordings/${id}`)).ok, 10_000);
+    expect((await ask(relay, { room: 'again', from: `${id}#here` }))[0]).toBe(201);
+  });
+
   test('[T8] [J5] so is one that is read-only for now: the session there goes on', async () => {
     const relay = await TestRelay.start();
     const a = await join(relay, 'a', 'arena');

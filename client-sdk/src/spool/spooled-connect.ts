@@ -1,5 +1,6 @@
 import { GametapeError, isGametapeError } from '@gametape/shared';
 import type { ConnectOptions } from '../api.ts';
+import { timeoutOf } from '../check-options.ts';
 import type { Platform } from '../platform/platform.ts';
 import { inTime, openStore } from './open-store.ts';
 import { SessionSpool, type SpoolSource } from './session-spool.ts';
@@ -10,7 +11,6 @@ import { deliverTail } from './tail-delivery.ts';
 /** What could not be recorded is kept for so long, and so many of them at most. */
 const KEPT_MS = 7 * 24 * 60 * 60 * 1_000;
 const MAX_KEPT = 32;
-const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** What becomes of the spool in one session. */
 export interface Spooling {
@@ -136,7 +136,8 @@ class SpoolingSession implements Spooling {
       await this.#keep(spool, content, new GametapeError(isForeign ? 'VERSION_UNKNOWN' : 'DAMAGED', reason));
       return;
     }
-    const { url, token, timeoutMs = DEFAULT_TIMEOUT_MS } = this.#options;
+    const { url, token } = this.#options;
+    const timeoutMs = timeoutOf(this.#options.timeoutMs);
     try {
       const { recovered, lost } = await deliverTail(this.#platform, content, start, { url, token, timeoutMs, isWhole });
       this.recovered += recovered;

@@ -25,12 +25,9 @@ export function parseSpectatorDelay(text: string): number {
 
 /** Seconds, or `@name` for a checkpoint. */
 export function parseCutPoint(text: string): CutPoint {
-  if (text.startsWith('@') && text.length > 1) return { checkpoint: text.slice(1) };
-  const seconds = Number(text);
-  if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
-    throw new InvalidArgumentError('Expected seconds from 0, such as 12.5, or a checkpoint, such as @start.');
-  }
-  return { seconds };
+  const place = cutPointOf(text);
+  if (place) return place;
+  throw new InvalidArgumentError('Expected seconds from 0, such as 12.5, or a checkpoint, such as @start.');
 }
 
 export function parseCount(text: string): number {
@@ -77,6 +74,17 @@ export function parsePositive(text: string): number {
 /** `live`, `start`, seconds, or `@name` for a checkpoint. */
 export function parseSpectateFrom(text: string): SpectateFrom {
   if (text === 'live' || text === 'start') return text;
-  const place = parseCutPoint(text);
+  const place = cutPointOf(text);
+  if (!place) {
+    throw new InvalidArgumentError(
+      'Expected "live", "start", seconds from 0, such as 12.5, or a checkpoint, such as @half.',
+    );
+  }
   return 'seconds' in place ? { time: place.seconds } : place;
+}
+
+function cutPointOf(text: string): CutPoint | undefined {
+  if (text.startsWith('@') && text.length > 1) return { checkpoint: text.slice(1) };
+  const seconds = Number(text);
+  return text.trim() !== '' && Number.isFinite(seconds) && seconds >= 0 ? { seconds } : undefined;
 }

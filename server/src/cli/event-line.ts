@@ -1,5 +1,5 @@
 import type { Json, JsonObject, State } from '@gametape/shared';
-import { plainText } from './table.ts';
+import { plainJson, plainText } from './table.ts';
 import { paintData } from './terminal.ts';
 
 /** One line of `--json`: what the canonical JSON says of the event, and its number in the room. */
@@ -19,13 +19,13 @@ export function eventText({ timestamp, event, game_state, late }: EventLine, wid
   const { type, player_id, data } = event;
   const time = paintData('dim', timestamp.toFixed(3).padStart(8));
   const mark = late ? `  ${paintData('yellow', 'late')}` : '';
-  const state = game_state === undefined ? '' : `  ${JSON.stringify(game_state)}`;
+  const state = game_state === undefined ? '' : `  ${plainJson(game_state)}`;
   const what = `${paintData('cyan', plainText(type, 64))}  ${dataText(data)}${state}`;
-  return `${time}${mark}  ${player_id.padEnd(width)}  ${what}`.trimEnd();
+  return `${time}${mark}  ${plainText(player_id, 64).padEnd(width)}  ${what}`.trimEnd();
 }
 
 export function dataText(data: JsonObject): string {
   return Object.entries(data)
-    .map(([key, value]: [string, Json]) => `${key}=${JSON.stringify(value)}`)
+    .map(([key, value]: [string, Json]) => `${plainText(key, 64)}=${plainJson(value)}`)
     .join(' ');
 }

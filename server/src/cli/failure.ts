@@ -1,6 +1,7 @@
 import { isGametapeError } from '@gametape/shared';
 import { CommanderError } from 'commander';
 import { ExitCode } from './exit-code.ts';
+import { plainLines } from './table.ts';
 import { paint, say } from './terminal.ts';
 
 /** The command was given wrongly: exit code 2. */
@@ -28,8 +29,9 @@ export function reportFailure(error: unknown, { json }: { json: boolean }): Exit
   const { code, message, hint, exitCode } = failure;
   if (json) say(JSON.stringify({ error: { code, message, hint } }));
   else {
-    say(`${paint('red', 'error')}: ${message}`);
-    if (hint !== '') say(`${paint('cyan', 'hint')}: ${hint}`);
+    // It may name what a file or a player called something.
+    say(`${paint('red', 'error')}: ${plainLines(message)}`);
+    if (hint !== '') say(`${paint('cyan', 'hint')}: ${plainLines(hint)}`);
   }
   return exitCode;
 }

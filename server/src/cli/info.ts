@@ -5,6 +5,7 @@ import { type RecordingInfo, recordingInfo } from '../recording/recording-info.t
 import { FILE_HELP } from './arguments.ts';
 import { countThrough } from './count-through.ts';
 import { openRecordingFile, type RecordingFile } from './recording-file.ts';
+import { plainText } from './table.ts';
 import { paintData, printLine, say } from './terminal.ts';
 
 const EXAMPLES = `
@@ -46,7 +47,7 @@ async function describeFile({ format, bytes, reader }: RecordingFile): Promise<R
 }
 
 function* toLines(info: RecordingInfo): Generator<string> {
-  yield `${paintData('bold', info.recordingId)}  room ${info.room}, ${info.format} version ${info.version}`;
+  yield `${paintData('bold', info.recordingId)}  room ${plainText(info.room, 64)}, ${info.format} version ${info.version}`;
   yield `created     ${info.createdAt}`;
   yield `length      ${formatSeconds(info.durationS)}`;
   yield `events      ${info.events} in ${info.blocks} blocks, ${info.bytes} bytes`;
@@ -54,13 +55,13 @@ function* toLines(info: RecordingInfo): Generator<string> {
   yield 'players';
   for (const { id, events, expected, received, gaps, clock } of info.players) {
     const missing = gaps.map(([first, last]) => `${first}-${last}`).join(', ');
-    yield `  ${id}  ${events} events, ${received} of ${expected ?? 'an unknown number'} received${missing && `, missing ${missing}`}`;
+    yield `  ${plainText(id, 64)}  ${events} events, ${received} of ${expected ?? 'an unknown number'} received${missing && `, missing ${missing}`}`;
     if (clock) yield `    times ${exactness(clock)}`;
   }
   if (info.checkpoints.length > 0) yield 'checkpoints';
   for (const { name, timeS, eventIndex } of info.checkpoints) {
     // Until a recording is finished no checkpoint knows how many events come before it.
-    yield `  ${formatSeconds(timeS)}  ${name}${info.finished ? ` (event ${eventIndex})` : ''}`;
+    yield `  ${formatSeconds(timeS)}  ${plainText(name, 256)}${info.finished ? ` (event ${eventIndex})` : ''}`;
   }
 }
 

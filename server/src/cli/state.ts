@@ -2,6 +2,7 @@ import type { State } from '@gametape/shared';
 import type { Command } from 'commander';
 import { FILE_HELP, parseSeconds } from './arguments.ts';
 import { openRecordingFile, sayOrder } from './recording-file.ts';
+import { plainJson, plainLines, plainText } from './table.ts';
 import { paintData, printLine } from './terminal.ts';
 
 const EXAMPLES = `
@@ -45,7 +46,7 @@ export function addState(program: Command): void {
 async function printStates(states: ReadonlyMap<string, State>, json: boolean): Promise<void> {
   if (json) return printLine(JSON.stringify(Object.fromEntries(states)));
   for (const [player, state] of states) {
-    await printLine(paintData('bold', player));
+    await printLine(paintData('bold', plainText(player, 64)));
     await printState(state, false);
   }
 }
@@ -54,7 +55,7 @@ async function printState(state: State, json: boolean): Promise<void> {
   if (json) return printLine(JSON.stringify(state));
   for (const [key, value] of Object.entries(state)) {
     const isBlock = typeof value === 'string' && value.includes('\n');
-    const shown = isBlock ? `\n${value.replace(/^/gm, '    ')}` : ` ${JSON.stringify(value)}`;
-    await printLine(`  ${paintData('cyan', key)}:${shown}`);
+    const shown = isBlock ? `\n${plainLines(value).replace(/^/gm, '    ')}` : ` ${plainJson(value)}`;
+    await printLine(`  ${paintData('cyan', plainText(key, 64))}:${shown}`);
   }
 }

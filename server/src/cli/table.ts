@@ -1,7 +1,11 @@
+import type { Json } from '@gametape/shared';
+
 /** Names from a file are cut to this many characters. */
 const MAX_NAME = 32;
 const BARS = '▁▂▃▄▅▆▇█';
 const ELLIPSIS = '…';
+/** What a terminal may obey, or show as something else. */
+const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 export interface Column {
   readonly title: string;
@@ -29,7 +33,19 @@ export function tableLines(columns: readonly Column[], rows: readonly (readonly 
 /** A text of a file, fit to be shown: nothing in it moves the cursor or colours the screen. */
 export function plainText(text: string, maxLength = MAX_NAME): string {
   const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1).toWellFormed()}${ELLIPSIS}` : text;
-  return cut.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\ufffd');
+  return cut.replace(CONTROL, '\ufffd');
+}
+
+/** The same for a text of any length, in which lines and tabs are meant. */
+export function plainLines(text: string): string {
+  return text.replace(CONTROL, (char) => (char === '\n' || char === '\t' ? char : '\ufffd'));
+}
+
+/** A value of a file as JSON, fit to be shown: JSON itself leaves half of those characters as they are. */
+export function plainJson(value: Json): string {
+  return JSON.stringify(value).replace(CONTROL, (char) =>
+    char.replace(/[\s\S]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`),
+  );
 }
 
 /** A curve as a row of bars, the highest for `max`; values are taken at even distances when there are too many. */

@@ -6,6 +6,7 @@ import { type EventLine, eventText } from './event-line.ts';
 import { ExitCode } from './exit-code.ts';
 import { interruptedExitCode, interruption, orAborted } from './interruption.ts';
 import { isWatchable, PlayheadTerminal } from './playhead-terminal.ts';
+import { plainLines } from './table.ts';
 import { paint, printLine, say } from './terminal.ts';
 
 const EXAMPLES = `
@@ -81,7 +82,7 @@ async function follow(live: Live, { player, json }: TailOptions, signal: AbortSi
       // Whether it plays on all the same is known once everybody has been told.
       queueMicrotask(() => {
         if (live.status === 'closed' || live.paused) reject(error);
-        else say(`${paint('yellow', 'warning')}: ${error.message}`);
+        else say(`${paint('yellow', 'warning')}: ${plainLines(error.message)}`);
       });
     });
   });

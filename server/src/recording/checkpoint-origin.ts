@@ -1,5 +1,6 @@
 import {
   GametapeError,
+  isGametapeError,
   type LiveState,
   type Profile,
   profileNamed,
@@ -20,6 +21,11 @@ export interface RoomOrigin {
   readonly states: ReadonlyMap<string, LiveState>;
 }
 
+/** The recording of `RECORDING#CHECKPOINT`. */
+export function recordingOf(from: string): string {
+  return from.slice(0, Math.max(0, from.indexOf('#')));
+}
+
 /**
  * The states of a checkpoint named `RECORDING#CHECKPOINT`.
  *
@@ -28,8 +34,8 @@ export interface RoomOrigin {
 export async function checkpointOrigin(store: RecordingStore, from: string): Promise<RoomOrigin> {
   const at = from.indexOf('#');
   if (at < 0) throw new GametapeError('BAD_ID', `${from}: expected RECORDING#CHECKPOINT`);
-  const [recordingId, name] = [from.slice(0, at), from.slice(at + 1)];
-  const source = await FileSource.open(store.path(recordingId));
+  const [recordingId, name] = [recordingOf(from), from.slice(at + 1)];
+  const source = await open(store.path(recordingId), from);
   try {
     const reader = await RecordingReader.open(source, NODE_COMPRESSION);
     const found = reader.checkpoints.findLast((checkpoint) => checkpoint.name === name);
@@ -55,6 +61,21 @@ export async function checkpointOrigin(store: RecordingStore, from: string): Pro
     throw new GametapeError('DAMAGED', `${from}: the event of the checkpoint is not there`);
   } finally {
     await source.close();
+  }
+}
+
+/** What is said of a recording that is not there, and of one that is not due yet: they cannot be told apart (V2). */
+export function noSuchRecording(from: string): GametapeError {
+  const hint =
+    'Check the id. What was recorded of a room with a delay is there once its spectators have been shown the end.';
+  return new GametapeError('NOT_FOUND', `${from}: there is no such recording`, { hint });
+}
+
+async function open(path: string, from: string): Promise<FileSource> {
+  try {
+    return await FileSource.open(path);
+  } catch (error) {
+    throw isGametapeError(error, 'NOT_FOUND') ? noSuchRecording(from) : error;
   }
 }
 

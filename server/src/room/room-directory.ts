@@ -10,6 +10,7 @@ import {
 import { type LingeringEmbargo, LingeringRooms } from '../audience/lingering-rooms.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { RelayOptions } from '../options.ts';
+import { noSuchRecording, recordingOf } from '../recording/checkpoint-origin.ts';
 import { dueTimeMs } from '../recording/due-time.ts';
 import type { Embargo } from '../recording/embargo.ts';
 import { RoomClock } from '../timeline/clock.ts';
@@ -190,8 +191,11 @@ export class RoomDirectory {
    * @returns the name of the room
    * @throws GametapeError `BAD_ID`, `NOT_FOUND`, `DAMAGED`; `NAME_TAKEN` for a room that is live; `ROOM_FULL`
    */
-  prepare(preparation: Preparation): Promise<string> {
-    return this.#origins.add(preparation, (name) => this.#isTaken(name));
+  async prepare(preparation: Preparation): Promise<string> {
+    const { from } = preparation;
+    // Whoever watches the next session would be shown the states that this one had, before they are due (V2).
+    if (from !== undefined && (await this.isHeld(recordingOf(from)))) throw noSuchRecording(from);
+    return await this.#origins.add(preparation, (name) => this.#isTaken(name));
   }
 
   /** Somebody plays there, or goes on to as soon as the room is back. */
