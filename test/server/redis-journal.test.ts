@@ -160,6 +160,22 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     expect(lost).toEqual([]);
   });
 
+  test('[J4] a block is sealed just after it has forgotten all, and the reply is lost: it is written again with those before', async () => {
+    const redis = await RedisServer.start();
+    const proxy = await TcpProxy.start(redis.port);
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`, { leaseMs: 60_000 });
+    await beginArena(journal, 1);
+    for (const seq of [1, 2, 3]) await journal.append(recordingId(1), plainBlock(1, seq), seq).stable;
+    await journal.seal(recordingId(1), plainBlock(1, 1), 1);
+    redis.cli('FLUSHALL');
+    proxy.cutAfterNextRequest(CHECKPOINTS);
+    await journal.seal(recordingId(1), plainBlock(1, 2), 2);
+    expect(proxy.cuts).toBe(1);
+    // With this one the log lets go of what the second covers.
+    await journal.seal(recordingId(1), plainBlock(1, 3), 3);
+    expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-1', 'sealed 2-2', 'sealed 3-3']);
+  });
+
   test('[J4] a replica that was behind is promoted: what it lacks is written again', async () => {
     const master = await RedisServer.start();
     const replica = await RedisServer.start({ replicaof: `127.0.0.1 ${master.port}` });

@@ -112,7 +112,8 @@ export class RedisCheckpoints {
       try {
         if (tried && (await this.#isThere(tried, block))) {
           this.#remember(recordingId, tried);
-          break;
+          // What it got into may have been begun anew since: nobody looks there any more, and it was not written again.
+          if (tried.epoch === this.#last.epoch) break;
         }
         tried = { epoch: this.#last.epoch, n: this.#last.n + 1 };
         await this.#add(recordingId, block, lastSeq, this.#sealed(recordingId).ids.size === 0);
