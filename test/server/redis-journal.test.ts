@@ -176,6 +176,21 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     expect(outline(await recovered(journal, 1))).toEqual(['sealed 1-1', 'sealed 2-2', 'sealed 3-3']);
   });
 
+  test('[J4] it has forgotten the sealed blocks, and takes more before that is noticed: they are read in their order', async () => {
+    const redis = await RedisServer.start();
+    const proxy = await TcpProxy.start(redis.port);
+    const journal = await openRedisJournal(`redis://127.0.0.1:${proxy.port}`, { leaseMs: 60_000 });
+    await beginArena(journal, 1);
+    for (const seq of [1, 2, 3]) await journal.append(recordingId(1), plainBlock(1, seq), seq).stable;
+    for (const seq of [1, 2]) await journal.seal(recordingId(1), plainBlock(1, seq), seq);
+    redis.cli('DEL', CHECKPOINTS);
+    await journal.seal(recordingId(1), plainBlock(1, 3), 3);
+    // When it is back, the journal looks what it has.
+    proxy.cutAll();
+    const all = ['sealed 1-1', 'sealed 2-2', 'sealed 3-3'];
+    await waitFor('all to be there', async () => outline(await recovered(journal, 1)).join() === all.join());
+  });
+
   test('[J4] a replica that was behind is promoted: what it lacks is written again', async () => {
     const master = await RedisServer.start();
     const replica = await RedisServer.start({ replicaof: `127.0.0.1 ${master.port}` });
