@@ -212,6 +212,20 @@ describe('heartbeats', () => {
     await waitFor('more heartbeats', () => lively.received.filter(({ kind }) => kind === 'ping').length > 25);
     expect([lively.isClosed, watching.isClosed]).toEqual([false, false]);
   });
+
+  test('[W10] a relay that has stood still itself takes nobody for dead who answers', async () => {
+    const relay = await TestRelay.start({ heartbeatMs: 20, silenceMs: 200 });
+    const player = await RawClient.join(relay.wsUrl, { player: 'lively' });
+    for (let stall = 0; stall < 3; stall++) {
+      const before = player.received.length;
+      await waitFor('more heartbeats', () => player.received.length > before + 25);
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+    }
+    const before = player.received.length;
+    await waitFor('more heartbeats', () => player.received.length > before + 25);
+    expect(player.isClosed).toBe(false);
+  });
 });
 
 describe('what is no WebSocket client', () => {
