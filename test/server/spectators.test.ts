@@ -135,15 +135,20 @@ describe('who watches', () => {
   test('[W10] spectators are told the time of the room with every heartbeat', async () => {
     const relay = await TestRelay.start();
     await join(relay, 'ann');
+    const askedAt = performance.now();
     const watcher = await RawClient.join(relay.wsUrl, { player: 'w', role: 'spectator' });
+    const welcomedAt = performance.now();
     const { roomTime, holdMs, delayMs } = watcher.welcome;
     expect([delayMs, holdMs]).toEqual([0, 50]);
-    const welcomedAt = performance.now();
-    for (let i = 0; i < 3; i++) {
+    for (let inTime = 0, last = roomTime; inTime < 3; ) {
       const { time, holdMs: hold } = await watcher.next('clock');
-      const passedMs = performance.now() - welcomedAt;
-      expect(Math.abs((time - roomTime) / 1_000 - passedMs)).toBeLessThan(500);
+      const toldAt = performance.now();
       expect(hold).toBe(50);
+      // It may be late on a machine that stands still, and is never ahead.
+      expect(time).toBeGreaterThanOrEqual(last);
+      expect((time - roomTime) / 1_000).toBeLessThanOrEqual(toldAt - askedAt);
+      if (toldAt - welcomedAt - (time - roomTime) / 1_000 < 500) inTime++;
+      last = time;
     }
   });
 });
