@@ -21,7 +21,7 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
     const relay = await relayProcess();
     const typing = await typingAt(relay);
     for (let life = 1; life <= 3; life++) {
-      await waitFor('everybody to have something accepted', () => typing.haveAccepted(life * 20), 20_000);
+      await waitFor('everybody to have something accepted', () => typing.haveAccepted(life * 20));
       expect(await relay.stop()).toBe(0);
       await relay.start();
       await expectBackInTime(typing, relay);
@@ -35,7 +35,7 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
   test('[J7] a supervisor that sends SIGTERM again and again gets the same exit 0, and nothing is lost', async () => {
     const relay = await relayProcess();
     const typing = await typingAt(relay);
-    await waitFor('everybody to have something accepted', () => typing.haveAccepted(20), 20_000);
+    await waitFor('everybody to have something accepted', () => typing.haveAccepted(20));
     const again = setInterval(() => relay.signal('SIGTERM'), 1);
     onTestFinished(() => clearInterval(again));
     expect(await relay.exited()).toBe(0);
@@ -56,7 +56,7 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
     const before = relay.log.length;
     const recovered = () => relay.log.slice(before).split('room is back').length - 1;
     const launched = relay.launch().catch((error: Error) => error);
-    await waitFor('the first room to be back', () => recovered() > 0, 20_000);
+    await waitFor('the first room to be back', () => recovered() > 0);
     expect(await relay.stop()).toBe(0);
     expect(await launched).toBeInstanceOf(Error);
     expect(recovered()).toBeLessThan(MANY_ROOMS);
@@ -90,7 +90,7 @@ async function timeOf(work: Promise<unknown>): Promise<number> {
 async function saySomething(relay: RelayProcess, room: string): Promise<void> {
   const client = await RawClient.join(relay.wsUrl, { room });
   client.events(1, [`said in ${room}`]);
-  await client.accepted(1, 20_000);
+  await client.accepted(1);
 }
 
 async function relayProcess(): Promise<RelayProcess> {

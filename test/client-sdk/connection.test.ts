@@ -127,7 +127,7 @@ describe('close codes', () => {
 
   test('[W9] a socket that was given up is not heard any more', async () => {
     const { session, peer, relay } = await connected({}, { silenceMs: 60 });
-    const next = await relay.peer(2, 2_000);
+    const next = await relay.peer(2);
     next.welcome();
     await waitFor('the session to be live', () => session.status.connection === 'live');
     session.say('x');
@@ -145,7 +145,8 @@ describe('silence and nonsense', () => {
     const { session, relay, peer } = await connected({}, { silenceMs: 80 });
     const statuses: string[] = [];
     session.on('status', ({ connection }) => statuses.push(connection));
-    const next = await relay.peer(2, 3_000);
+    // Sooner than after the 15 s of a relay that names none.
+    const next = await relay.peer(2, 10_000);
     expect(next.openedAt - peer.openedAt).toBeGreaterThan(75);
     expect(statuses[0]).toBe('reconnecting');
   });

@@ -207,7 +207,7 @@ test('[L3] no flipped bit does more than change values or be refused', async () 
       /^(nothing was thrown|(BAD_RECORDING|BAD_EVENT|BAD_STATE|DAMAGED|LIMIT_EXCEEDED|VERSION_UNKNOWN): )/,
     );
   }
-}, 60_000);
+});
 
 test('[L3] [S4] any bytes and any order of opcodes give a value or an error that names the byte', () => {
   const opcode = fc.constantFrom(...OPCODES.keys());
@@ -255,7 +255,7 @@ test('[L3] [S4] any bytes and any order of opcodes give a value or an error that
     }),
     { numRuns: 3_000 },
   );
-}, 60_000);
+});
 
 test('[L3] a pickle with nothing hostile in it is read', () => {
   const read = (...pieces: (string | number | Uint8Array)[]) =>

@@ -28,13 +28,13 @@ describe('a room that is shown with a delay, and has more to show than may wait 
     expect(early.welcomes).toHaveLength(1);
     room.clock.nowUs += SECOND_US;
     for (const one of [early, midway]) {
-      await waitFor('what was hidden', () => textShown(one) === 'hidden mark', 10_000);
+      await waitFor('what was hidden', () => textShown(one) === 'hidden mark');
       expect(one.welcomes.map(({ resumption }) => resumption)).toEqual(['new', 'reset']);
     }
     ann.record('later', {}, { text: 'later' });
     await output.flushed();
     room.clock.nowUs += 2 * SECOND_US;
-    for (const one of [early, midway]) await waitFor('what comes later', () => textShown(one) === 'later', 10_000);
+    for (const one of [early, midway]) await waitFor('what comes later', () => textShown(one) === 'later');
   });
 
   test('[V2] with more of it in every second than may wait, it is shown again and again, each time as it was a second ago', async () => {
@@ -53,7 +53,7 @@ describe('a room that is shown with a delay, and has more to show than may wait 
       await expectSame(room, one);
       room.clock.nowUs += seconds * SECOND_US;
       const due = { one: 'at the start', two: 'at the start', three: 'one', four: 'three', five: 'five' }[text];
-      await waitFor(`"${due}" after "${text}"`, () => textShown(one) === due, 10_000);
+      await waitFor(`"${due}" after "${text}"`, () => textShown(one) === due);
       shown.push(textShown(one));
       await expectSame(room, one);
     }
@@ -94,7 +94,7 @@ describe('what a room with a delay tells of how far it has come', () => {
     await first.seal();
     first.clock.nowUs += 2 * SECOND_US;
     const known = await watching(first);
-    await waitFor('it to be shown', () => textShown(known) === 'at the start', 10_000);
+    await waitFor('it to be shown', () => textShown(known) === 'at the start');
     ann.type(' and on');
     await first.room.output.stable();
     first.room.output.stop();
@@ -121,7 +121,7 @@ describe('what a room with a delay tells of how far it has come', () => {
     expect(nothing).not.toHaveProperty('tail');
     for (const name of names) await expect(audience.fragments.read(name)).rejects.toThrow('there is no fragment');
 
-    await waitFor('it to be due', () => known.welcomes.length + made.welcomes.length === 4, 10_000);
+    await waitFor('it to be due', () => known.welcomes.length + made.welcomes.length === 4);
     expect(known.welcomes.at(-1)).toMatchObject({
       resumption: 'resumed',
       epoch: room.room.epoch,
@@ -129,7 +129,7 @@ describe('what a room with a delay tells of how far it has come', () => {
       players: [{ id: 'ann' }],
     });
     expect(made.welcomes.at(-1)).toMatchObject({ resumption: 'reset', seq: 3 });
-    for (const one of [known, made]) await waitFor('the rest', () => textShown(one) === 'at the start and on', 10_000);
+    for (const one of [known, made]) await waitFor('the rest', () => textShown(one) === 'at the start and on');
     const [name = ''] = names;
     expect((await syncOf(room)).fragments[0]?.name).toBe(name);
     expect((await audience.fragments.read(name)).length).toBeGreaterThan(0);
@@ -149,7 +149,7 @@ describe('a room with a delay that is shown just when somebody comes back to it'
     const { audience, epoch } = room.room;
     const { pass } = Turnstile.prototype;
     const turn = vi.spyOn(Turnstile.prototype, 'pass').mockImplementationOnce(async function (this: Turnstile, work) {
-      await waitFor('it to be shown', () => audience.shown, 10_000);
+      await waitFor('it to be shown', () => audience.shown);
       return await pass.call(this, work);
     } as typeof pass);
     onTestFinished(() => turn.mockRestore());
@@ -167,7 +167,7 @@ async function started(): Promise<{ room: HandRoom; ann: Ann }> {
   const ann = room.join('ann', 'at the start');
   await room.room.output.flushed();
   room.clock.nowUs += 2 * SECOND_US;
-  await waitFor('it to be shown', () => room.room.audience.shown?.seq === 2, 10_000);
+  await waitFor('it to be shown', () => room.room.audience.shown?.seq === 2);
   return { room, ann };
 }
 

@@ -141,7 +141,7 @@ describe.skipIf(!hasRedis)('a Redis that has forgotten what it acknowledged', ()
     expect(writtenAgainAt).toBeGreaterThan(0);
     expect(performance.now() - writtenAgainAt).toBeGreaterThan(2_000);
     expect(outline(await recovered(journal, 1))).toEqual(['1-1']);
-  }, 20_000);
+  });
 
   test('[J4] the connection is lost while the room is claimed anew: it is still this relay that has it', async () => {
     const redis = await RedisServer.start();
@@ -243,15 +243,15 @@ describe.skipIf(!hasRedis)('a Redis with one accident after another', () => {
       await new Promise((resolve) => setTimeout(resolve, random() * 8));
     }
     redis.cli('CONFIG', 'SET', 'maxmemory', '0');
-    await within('everything to be accepted', Promise.all(pending), 20_000);
+    await within('everything to be accepted', Promise.all(pending));
     expect(lost).toEqual([]);
-    await waitFor('everything to be there', async () => seqsOf(await recovered(journal, 1)).length === last, 10_000);
+    await waitFor('everything to be there', async () => seqsOf(await recovered(journal, 1)).length === last);
     expect(seqsOf(await recovered(journal, 1))).toEqual(Array.from({ length: last }, (_, i) => i + 1));
     await journal.close();
     const after = await openRedisJournal(redis.url);
     expect(await after.claim('arena')).toMatchObject({ unfinished: [recordingId(1)] });
     expect(seqsOf(await recovered(after, 1))).toEqual(Array.from({ length: last }, (_, i) => i + 1));
-  }, 60_000);
+  });
 });
 
 function seqsOf(blocks: Awaited<ReturnType<typeof recovered>>): number[] {

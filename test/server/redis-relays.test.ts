@@ -11,7 +11,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { waitFor, within } from '../support/wait-for.ts';
 
 const LEASE_MS = 1_000;
-const RETURN_MS = 20_000;
+const RETURN_MS = 60_000;
 const CHECKPOINTS = 'gt:{arena}:checkpoints';
 
 describe.skipIf(!hasRedis)('two relays that share a Redis', () => {
@@ -163,7 +163,6 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
         expect(mine).toEqual(Array.from({ length: recorded }, (_, n) => `${player} ${n}`));
       }
     },
-    60_000,
   );
 
   test('[J4] relay and Redis are killed and the end of its file is gone: the clients bring it again', async () => {
@@ -230,7 +229,6 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
         players: [{ id: 'one', pseqFrom: gone[0], pseqTo: gone.at(-1) }],
       });
     },
-    60_000,
   );
 
   test('[J3] [J6] the newest checkpoint is gone and the relay is killed: what it held is still in the log', async () => {
@@ -251,7 +249,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(summary.complete).toBe(true);
     const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
     expect(own.map(({ data }) => data.message)).toEqual(Array.from({ length: 27_000 }, (_, i) => `t${i}`));
-  }, 60_000);
+  });
 
   test('[J5] Redis stands still for a while: acks pause, nobody is disconnected', async () => {
     const redis = await RedisServer.start();
@@ -264,7 +262,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     redis.signal('SIGSTOP');
     for (let i = 0; i < 20; i++) session.say(`during ${i}`);
     const stoppedAt = performance.now();
-    await waitFor('five seconds', () => performance.now() - stoppedAt > 5_000, 6_000);
+    await waitFor('five seconds', () => performance.now() - stoppedAt > 5_000);
     expect(session.status).toMatchObject({ connection: 'live', accepted: 1, durability: 'redis:always' });
     redis.signal('SIGCONT');
     await within('all to be stable', session.stable(), RETURN_MS);

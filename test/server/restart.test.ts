@@ -19,11 +19,7 @@ describe('a relay that stops', () => {
     for (let round = 0; round < 3; round++) {
       await waitFor('some more', () => said > 40 * (round + 1));
       await relay.restart();
-      await waitFor(
-        'the session to be back',
-        () => a.status.connection === 'live' && b.status.connection === 'live',
-        10_000,
-      );
+      await waitFor('the session to be back', () => a.status.connection === 'live' && b.status.connection === 'live');
     }
     clearInterval(timer);
     const summary = await a.end();
@@ -88,7 +84,7 @@ describe('a relay that comes back', () => {
       events: before?.events,
       players: [{ id: 'a', connected: true }],
     });
-    await waitFor('the session to be back', () => session.status.connection === 'live', 10_000);
+    await waitFor('the session to be back', () => session.status.connection === 'live');
     await expect(session.checkpoint('here')).rejects.toMatchObject({ code: 'NAME_TAKEN' });
     await session.checkpoint('there');
     const { recordingId } = await session.end();
@@ -128,7 +124,7 @@ describe('a relay that comes back', () => {
     const { recordingId } = client.welcome;
     await relay.stop();
     await relay.restart();
-    await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId}`)).ok, 10_000);
+    await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId}`)).ok);
     const { own, summary } = await relay.recording(recordingId);
     expect(own.map(({ data }) => data.message)).toEqual(['one']);
     expect(summary.players).toMatchObject([{ id: 'raw', events: 3, expected: null, received: 1, gaps: [] }]);

@@ -83,7 +83,7 @@ describe('where events stand', () => {
       });
     }
     a.say('ball 0');
-    await waitFor('the rally', () => a.status.recorded + b.status.recorded > 60, 10_000);
+    await waitFor('the rally', () => a.status.recorded + b.status.recorded > 60);
     const { own } = await relay.recording((await a.end()).recordingId);
     expect(own.map(({ data }) => data.message)).toEqual(Array.from({ length: 61 }, (_, i) => `ball ${i}`));
   });
