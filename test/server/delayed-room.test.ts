@@ -9,6 +9,8 @@ import { waitFor } from '../support/wait-for.ts';
 
 const SECOND_US = 1_000_000;
 const DELAYED = { spectatorDelayMs: 1_000 };
+/** For what has to happen before anything is due, also on a machine that stands still for a while. */
+const LONG_DELAYED = { spectatorDelayMs: 4_000 };
 
 describe('a room that is shown with a delay, and has more to show than may wait in memory', () => {
   test('[V2] it is hidden until that is due, and then everybody goes on from there', async () => {
@@ -89,10 +91,10 @@ describe('what a room with a delay tells of how far it has come', () => {
 
   test('[V2] [W4] back from a crash it tells nothing, over HTTP neither, and nobody that watched is reset', async () => {
     const dataDir = await tempDir();
-    const first = await HandRoom.open(dataDir, undefined, DELAYED);
+    const first = await HandRoom.open(dataDir, undefined, LONG_DELAYED);
     const ann = first.join('ann', 'at the start');
     await first.seal();
-    first.clock.nowUs += 2 * SECOND_US;
+    first.clock.nowUs += 5 * SECOND_US;
     const known = await watching(first);
     await waitFor('it to be shown', () => textShown(known) === 'at the start');
     ann.type(' and on');

@@ -129,7 +129,7 @@ describe('the WebSocket handshake', () => {
   });
 
   test('[S2] [V2] a room that is over takes a place as long as it is still shown', async () => {
-    const relay = await TestRelay.start({ maxRooms: 1, spectatorDelayMs: 1_000 });
+    const relay = await TestRelay.start({ maxRooms: 1, spectatorDelayMs: 4_000 });
     const options = { url: relay.wsUrl, profile: 'json', state: {} } as const;
     const first = await connect({ ...options, room: 'first', player: 'a' });
     await first.end();
