@@ -260,7 +260,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
 
   test('[J5] Redis stands still for a while: acks pause, nobody is disconnected', async () => {
     const redis = await RedisServer.start();
-    const relay = await relayOn(redis);
+    const relay = await relayOn(redis, { silenceMs: 5_000 });
     const session = await join(relay.port, 'one');
     const seen = new Set<string>();
     session.on('status', ({ connection }) => seen.add(connection));
