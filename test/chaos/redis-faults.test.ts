@@ -47,7 +47,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
       'key-load-delay': '1000',
       'loading-process-events-interval-bytes': '1024',
     });
-    redis.cli('DEBUG', 'POPULATE', '4000', 'filler', '64');
+    redis.cli('DEBUG', 'POPULATE', '10000', 'filler', '64');
     redis.cli('BGREWRITEAOF');
     await waitFor('the rewrite', () => persistence(redis, 'aof_rewrite_in_progress') === 0);
     const relay = await relayOn(redis);

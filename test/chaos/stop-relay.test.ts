@@ -3,6 +3,7 @@ import { connect, type Session } from '@gametape/client-sdk';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RawClient } from '../support/raw-client.ts';
 import { RelayProcess } from '../support/relay.ts';
+import { runningTime } from '../support/running-time.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { NOTHING_LOST, RETURN_LIMIT_MS, TypingRooms } from './typing-rooms.ts';
@@ -52,14 +53,17 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
     for (let room = 0; room < MANY_ROOMS; room += AT_ONCE) {
       await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => saySomething(relay, `room-${room + i}`)));
     }
-    await relay.kill();
-    const before = relay.log.length;
-    const recovered = () => relay.log.slice(before).split('room is back').length - 1;
-    const launched = relay.launch().catch((error: Error) => error);
-    await waitFor('the first room to be back', () => recovered() > 0);
-    expect(await relay.stop()).toBe(0);
-    expect(await launched).toBeInstanceOf(Error);
-    expect(recovered()).toBeLessThan(MANY_ROOMS);
+    // Again where the machine stood still until all of them were back.
+    for (let isEarly = false; !isEarly; ) {
+      await relay.kill();
+      const before = relay.log.length;
+      const recovered = () => relay.log.slice(before).split('room is back').length - 1;
+      const launched = relay.launch().catch((error: Error) => error);
+      await waitFor('the first room to be back', () => recovered() > 0);
+      expect(await relay.stop()).toBe(0);
+      isEarly = (await launched) instanceof Error;
+      if (isEarly) expect(recovered()).toBeLessThan(MANY_ROOMS);
+    }
     await relay.start();
     const rooms = (await (await fetch(`${relay.url}/v1/rooms`)).json()) as { rooms: unknown[] };
     expect(rooms.rooms).toHaveLength(MANY_ROOMS);
@@ -82,9 +86,9 @@ async function join(relay: RelayProcess): Promise<Session> {
 }
 
 async function timeOf(work: Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
+  const tookMs = runningTime();
   await work;
-  return performance.now() - startedAt;
+  return tookMs();
 }
 
 async function saySomething(relay: RelayProcess, room: string): Promise<void> {

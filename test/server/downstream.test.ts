@@ -3,7 +3,7 @@ import { CloseCode, closeAction, type DownMessage, type EventDown } from '@gamet
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { messageBody, RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
-import { RunningTime } from '../support/running-time.ts';
+import { runningTime } from '../support/running-time.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 describe('coming back', () => {
@@ -244,12 +244,11 @@ describe('slow receivers', () => {
     stuck.socket.pause();
     const text = 'x'.repeat(30_000);
     let pseq = 0;
-    const time = new RunningTime();
     let worstMs = 0;
     const rssBefore = process.memoryUsage().rss;
     // Unread bytes gather in the kernel first, then at the relay up to 1 MiB, where its position waits until it is gone.
     await waitFor('the stuck one to be dropped', async () => {
-      const tookMs = time.start();
+      const tookMs = runningTime();
       writer.events(++pseq, [text]);
       await reader.next('events-down', ({ upTo }) => upTo >= pseq + 1);
       worstMs = Math.max(worstMs, tookMs());

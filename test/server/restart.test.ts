@@ -4,7 +4,7 @@ import { CloseCode } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { bodyOf, RawClient } from '../support/raw-client.ts';
 import { RelayProcess, readRecording, TestRelay } from '../support/relay.ts';
-import { RunningTime } from '../support/running-time.ts';
+import { runningTime } from '../support/running-time.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -49,7 +49,7 @@ describe('a relay that stops', () => {
     ender.send({ kind: 'end', lastPseq: 0, outcome: {} });
     await ender.next('ending');
     (await RawClient.join(relay.wsUrl, { room: 'other' })).socket.pause();
-    const stoppedForMs = new RunningTime().start();
+    const stoppedForMs = runningTime();
     await relay.stop();
     expect(stoppedForMs()).toBeLessThan(4_000);
   });
