@@ -119,18 +119,20 @@ describe('a room that is shown with a delay', () => {
     expect(sync).not.toHaveProperty('tail');
     const late = await spectate({ url: relay.wsUrl, room: 'arena' });
     expect(late.states.size).toBe(0);
+    const saidAt = performance.now();
     ann.setState({ text: 'after it' });
     await ann.stable();
-    const saidAt = performance.now();
+    // Where the machine stands still just then, both are due at once.
+    const hasCome = (text: unknown) => text === 'just before the restart' || text === 'after it';
     for (const live of [watcher, late]) {
-      await waitFor('what was before', () => live.states.get('ann')?.text === 'just before the restart');
+      await waitFor('what was before', () => hasCome(live.states.get('ann')?.text));
       expect(performance.now() - restartedAt).toBeGreaterThanOrEqual(DELAY_MS - 50);
       await waitFor('who plays', () => live.players.get('ann')?.connected);
     }
     for (const live of [watcher, late]) {
       await waitFor('what came after', () => live.states.get('ann')?.text === 'after it');
     }
-    expect(performance.now() - saidAt).toBeGreaterThan(0);
+    expect(performance.now() - saidAt).toBeGreaterThanOrEqual(DELAY_MS);
     const ends: number[] = [];
     for (const live of [watcher, late]) live.on('end', () => ends.push(performance.now()));
     const endedAt = performance.now();
