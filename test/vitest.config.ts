@@ -7,8 +7,9 @@ export default defineConfig({
     pool: 'forks',
     // Tests start relays, browsers and Python: more workers than this would only make their waits run out.
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 30_000 } },
     teardownTimeout: 10_000,
   },
 });

@@ -9,7 +9,7 @@ import { digestOf } from '../support/tape-digest.ts';
 
 const EVERY = 97;
 
-describe.skipIf(withoutChromium('openRecording'))('[R2] [V4] openRecording in a browser', { timeout: 60_000 }, () => {
+describe.skipIf(withoutChromium('openRecording'))('[R2] [V4] openRecording in a browser', () => {
   const files: Record<string, Uint8Array> = {};
   let site: FileServer;
   let browser: Browser;
@@ -20,7 +20,7 @@ describe.skipIf(withoutChromium('openRecording'))('[R2] [V4] openRecording in a 
     files['/small.lmsp'] = await largeRecording(200);
     site = await FileServer.start(files, { misbehave: servePage, stays: true });
     browser = await launchChromium();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();

@@ -14,7 +14,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 describe.skipIf(withoutChromium('the spool'))(
   '[W3] a tab crashes and the page comes back',
-  { timeout: 120_000 },
+  { timeout: 180_000 },
   () => {
     let site: FileServer;
     let directory: string;
@@ -24,7 +24,7 @@ describe.skipIf(withoutChromium('the spool'))(
       site = await FileServer.start({}, { misbehave: servePage, stays: true });
       directory = await mkdtemp(join(tmpdir(), 'gametape-profile-'));
       profile = await launchProfile(directory);
-    }, 60_000);
+    });
 
     afterAll(async () => {
       await profile?.close();

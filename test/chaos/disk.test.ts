@@ -53,7 +53,7 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     for (let i = 0; i < 225; i++) for (const talker of talkers) talker.say(20_000);
     await allStable(talkers);
     const sealed = join(disk.path, 'journal', `${talkers[0].session.recordingId}.lmsp`);
-    await waitFor('nearly all of it to be sealed', async () => (await stat(sealed)).size > 8_600_000, 30_000);
+    await waitFor('nearly all of it to be sealed', async () => (await stat(sealed)).size > 8_600_000);
     const ballast = join(disk.path, 'ballast');
     // Enough for what is still to be sealed; for 6 MB of recording not even with what the log lets go of then.
     await fillUp(ballast, 2 * 1024 * 1024);
@@ -128,10 +128,8 @@ describe.skipIf(!hasPrlimit)('a relay at its limits', { timeout: LIMIT_MS }, () 
     // The log goes on in new segments, the room's own file cannot: what is in it already is longer than that.
     await untilRed(relay, /sealing a block failed twice.*EFBIG/);
     const before = talkers.map(({ said }) => said);
-    await waitFor(
-      'more to be stable while nothing can be sealed',
-      () => talkers.every(({ session }, i) => session.status.stable > (before[i] as number)),
-      30_000,
+    await waitFor('more to be stable while nothing can be sealed', () =>
+      talkers.every(({ session }, i) => session.status.stable > (before[i] as number)),
     );
     for (const talker of talkers) talker.stop();
     await allStable(talkers);
@@ -206,10 +204,8 @@ async function failAndKill(inject: readonly string[]): Promise<void> {
   for (const talker of talkers) talker.start();
   await waitFor('the call to fail', async () => (await strace.injections()) > 0, 60_000);
   const before = talkers.map(({ said }) => said);
-  await waitFor(
-    'what was said after that to be stable',
-    () => talkers.every(({ session }, i) => session.status.stable > (before[i] as number)),
-    20_000,
+  await waitFor('what was said after that to be stable', () =>
+    talkers.every(({ session }, i) => session.status.stable > (before[i] as number)),
   );
   expect(relay.isRunning).toBe(true);
   await relay.kill();

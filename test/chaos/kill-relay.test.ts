@@ -21,7 +21,7 @@ test.skipIf(!hasRedis)(
   async () => {
     const redis = await RedisServer.start({ appendfsync: 'always' });
     // A room that somebody asked for just before is given up with the next renewal of leases, which takes a relay that lives.
-    const atEnd = () => waitFor('Redis to have no room', () => redis.cli('SCARD', 'gt:rooms').trim() === '0', 20_000);
+    const atEnd = () => waitFor('Redis to have no room', () => redis.cli('SCARD', 'gt:rooms').trim() === '0');
     const options = { args: ['--redis', redis.url], atEnd };
     expectNothingLost(await killRelay('redis, appendfsync always', REDIS_ROUNDS, options));
   },

@@ -47,15 +47,15 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
       'key-load-delay': '1000',
       'loading-process-events-interval-bytes': '1024',
     });
-    redis.cli('DEBUG', 'POPULATE', '4000', 'filler', '64');
+    redis.cli('DEBUG', 'POPULATE', '10000', 'filler', '64');
     redis.cli('BGREWRITEAOF');
-    await waitFor('the rewrite', () => persistence(redis, 'aof_rewrite_in_progress') === 0, 20_000);
+    await waitFor('the rewrite', () => persistence(redis, 'aof_rewrite_in_progress') === 0);
     const relay = await relayOn(redis);
     const typing = await typingAt(relay);
     await waitFor('everybody to have something accepted', () => typing.haveAccepted(20), RETURN_LIMIT_MS);
     await redis.kill();
     redis.launch();
-    await waitFor('LOADING', () => redis.cli('PING').startsWith('LOADING'), 20_000);
+    await waitFor('LOADING', () => redis.cli('PING').startsWith('LOADING'));
     const accepted = await expectAcksToPause(typing);
     expect(redis.cli('PING')).toMatch(/^LOADING/);
     await waitFor('more to be accepted', () => typing.haveAccepted(accepted + 31), RETURN_LIMIT_MS);
@@ -74,7 +74,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
       const file = (await readdir(folder)).find((name) => name.endsWith('.incr.aof')) as string;
       const noSpace = ['-P', join(folder, file), '-e', 'trace=write', '-e', 'inject=write:error=ENOSPC'];
       const makeRoom = await tamper(redis, noSpace);
-      await waitFor('MISCONF', () => redis.cli('SET', 'x', '1').startsWith('MISCONF'), 20_000);
+      await waitFor('MISCONF', () => redis.cli('SET', 'x', '1').startsWith('MISCONF'));
       const accepted = await expectAcksToPause(typing);
       await makeRoom();
       await waitFor('more to be accepted', () => typing.haveAccepted(accepted + 31), RETURN_LIMIT_MS);
@@ -90,7 +90,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
     await waitFor('everybody to have something accepted', () => typing.haveAccepted(20), RETURN_LIMIT_MS);
     for (const way of [proxy.up, proxy.down]) way.isSilent = true;
     await pass(NOTICED_MS);
-    await waitFor('the relay to notice', () => relay.log.includes('redis is away'), 10_000);
+    await waitFor('the relay to notice', () => relay.log.includes('redis is away'));
     const accepted = await expectAcksToPause(typing);
     for (const way of [proxy.up, proxy.down]) way.isSilent = false;
     await waitFor('more to be accepted', () => typing.haveAccepted(accepted + 31), RETURN_LIMIT_MS);
@@ -105,7 +105,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
     for (let cut = 1; cut <= 8; cut++) {
       const { opened } = proxy;
       proxy.cutAfter(100 * cut);
-      await waitFor('the relay to connect again', () => proxy.opened > opened, 20_000);
+      await waitFor('the relay to connect again', () => proxy.opened > opened);
       const [least] = acceptedOf(typing).sort((a, b) => a - b);
       await waitFor('more to be accepted', () => typing.haveAccepted((least as number) + 5), RETURN_LIMIT_MS);
     }
@@ -152,7 +152,7 @@ describe.skipIf(!hasRedis)('Redis does not do what it should', { timeout: 180_00
       await relay.kill();
       await relay.start();
       expect(await checked).toMatchObject({ problems: [], counts: NOTHING_LOST });
-      await waitFor('Redis to have nothing unfinished', () => redis.cli('SCARD', 'gt:rooms').trim() === '0', 20_000);
+      await waitFor('Redis to have nothing unfinished', () => redis.cli('SCARD', 'gt:rooms').trim() === '0');
       await relay.kill();
     }
   });
@@ -220,17 +220,13 @@ async function tamper(redis: RedisServer, args: readonly string[]): Promise<() =
   strace.stderr.setEncoding('utf8').on('data', (text: string) => {
     log += text;
   });
-  await waitFor(
-    'strace to attach',
-    () => {
-      if (strace.exitCode !== null) throw new Error(`strace ended: ${log}`);
-      return log.includes('attached');
-    },
-    10_000,
-  );
+  await waitFor('strace to attach', () => {
+    if (strace.exitCode !== null) throw new Error(`strace ended: ${log}`);
+    return log.includes('attached');
+  });
   return async () => {
     strace.kill();
-    await within('strace to detach', exited, 10_000);
+    await within('strace to detach', exited);
   };
 }
 

@@ -3,6 +3,7 @@ import { connect, type Session } from '@gametape/client-sdk';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { RawClient } from '../support/raw-client.ts';
 import { RelayProcess } from '../support/relay.ts';
+import { runningTime } from '../support/running-time.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { NOTHING_LOST, RETURN_LIMIT_MS, TypingRooms } from './typing-rooms.ts';
@@ -21,7 +22,7 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
     const relay = await relayProcess();
     const typing = await typingAt(relay);
     for (let life = 1; life <= 3; life++) {
-      await waitFor('everybody to have something accepted', () => typing.haveAccepted(life * 20), 20_000);
+      await waitFor('everybody to have something accepted', () => typing.haveAccepted(life * 20));
       expect(await relay.stop()).toBe(0);
       await relay.start();
       await expectBackInTime(typing, relay);
@@ -35,7 +36,7 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
   test('[J7] a supervisor that sends SIGTERM again and again gets the same exit 0, and nothing is lost', async () => {
     const relay = await relayProcess();
     const typing = await typingAt(relay);
-    await waitFor('everybody to have something accepted', () => typing.haveAccepted(20), 20_000);
+    await waitFor('everybody to have something accepted', () => typing.haveAccepted(20));
     const again = setInterval(() => relay.signal('SIGTERM'), 1);
     onTestFinished(() => clearInterval(again));
     expect(await relay.exited()).toBe(0);
@@ -52,14 +53,17 @@ describe('a relay under load that is told to stop', { timeout: 300_000 }, () => 
     for (let room = 0; room < MANY_ROOMS; room += AT_ONCE) {
       await Promise.all(Array.from({ length: AT_ONCE }, (_, i) => saySomething(relay, `room-${room + i}`)));
     }
-    await relay.kill();
-    const before = relay.log.length;
-    const recovered = () => relay.log.slice(before).split('room is back').length - 1;
-    const launched = relay.launch().catch((error: Error) => error);
-    await waitFor('the first room to be back', () => recovered() > 0, 20_000);
-    expect(await relay.stop()).toBe(0);
-    expect(await launched).toBeInstanceOf(Error);
-    expect(recovered()).toBeLessThan(MANY_ROOMS);
+    // Again where the machine stood still until all of them were back.
+    for (let isEarly = false; !isEarly; ) {
+      await relay.kill();
+      const before = relay.log.length;
+      const recovered = () => relay.log.slice(before).split('room is back').length - 1;
+      const launched = relay.launch().catch((error: Error) => error);
+      await waitFor('the first room to be back', () => recovered() > 0);
+      expect(await relay.stop()).toBe(0);
+      isEarly = (await launched) instanceof Error;
+      if (isEarly) expect(recovered()).toBeLessThan(MANY_ROOMS);
+    }
     await relay.start();
     const rooms = (await (await fetch(`${relay.url}/v1/rooms`)).json()) as { rooms: unknown[] };
     expect(rooms.rooms).toHaveLength(MANY_ROOMS);
@@ -82,15 +86,15 @@ async function join(relay: RelayProcess): Promise<Session> {
 }
 
 async function timeOf(work: Promise<unknown>): Promise<number> {
-  const startedAt = performance.now();
+  const tookMs = runningTime();
   await work;
-  return performance.now() - startedAt;
+  return tookMs();
 }
 
 async function saySomething(relay: RelayProcess, room: string): Promise<void> {
   const client = await RawClient.join(relay.wsUrl, { room });
   client.events(1, [`said in ${room}`]);
-  await client.accepted(1, 20_000);
+  await client.accepted(1);
 }
 
 async function relayProcess(): Promise<RelayProcess> {

@@ -45,7 +45,7 @@ async function cutOff(): Promise<string> {
   return path;
 }
 
-describe('stats', { timeout: 60_000 }, () => {
+describe('stats', () => {
   test('prints one object that agrees with info', async () => {
     const { code, stdout, stderr } = await gametape(['stats', lmsp, '--json']);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -146,7 +146,7 @@ describe('stats', { timeout: 60_000 }, () => {
   });
 });
 
-describe('diff', { timeout: 60_000 }, () => {
+describe('diff', () => {
   test('[L2] of any two formats of one session says equal, and exits with 0', async () => {
     for (const suffix of ['lmsp.gz', 'json', 'ndjson']) {
       const converted = join(directory, `converted.${suffix}`);

@@ -35,7 +35,7 @@ beforeAll(async () => {
   );
   await writeSession(join(directory, 'short.lmsp'), EVENTS);
   await writeSession(join(directory, 'long.lmsp'), TIMES * EVENTS);
-}, 120_000);
+});
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 describe('[R6] converting takes no more memory for a session that is 8 times as long,', { timeout: 240_000 }, () => {

@@ -233,6 +233,5 @@ describe('of a real session', () => {
       const { stdout } = await gametape(['convert', redacted, '-o', '-', '--to', 'ndjson']);
       expect(stdout).not.toMatch(/self|fn \w/);
     },
-    120_000,
   );
 });

@@ -15,7 +15,7 @@ const ERASED = '\r\u001b[K';
 let bytes: Uint8Array;
 beforeAll(async () => {
   bytes = await largeRecording(2_000);
-}, 30_000);
+});
 
 async function recordingIn(directory: string): Promise<string> {
   const path = join(directory, 'a.lmsp');
@@ -31,7 +31,7 @@ function leftOn(screen: string): string {
     .join('\n');
 }
 
-describe.skipIf(!hasTerminal)('progress on a terminal', { timeout: 30_000 }, () => {
+describe.skipIf(!hasTerminal)('progress on a terminal', () => {
   test('is shown while a long verb runs, and taken away', async () => {
     const directory = await tempDir();
     const path = await recordingIn(directory);
@@ -126,4 +126,4 @@ test('progress is not shown in a pipe', async () => {
   expect(await gametape(['convert', path, '-o', join(directory, 'a.json')])).toMatchObject({ stdout: '', stderr: '' });
   expect(existsSync(join(directory, 'a.json'))).toBe(true);
   expect(await gametape(['verify', join(directory, 'a.json'), '--json'])).toMatchObject({ code: 0, stderr: '' });
-}, 30_000);
+});

@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { connect, spectate } from '@gametape/client-sdk';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../support/free-port.ts';
+import { waitFor } from '../support/wait-for.ts';
 import { gametape, startGametape, stop } from './gametape.ts';
 
 const MAIN = fileURLToPath(new URL('../../server/dist/cli/main.js', import.meta.url));
@@ -53,7 +53,7 @@ interface Report {
   readonly recording: { readonly id: string; readonly path: string; readonly complete: boolean };
 }
 
-describe('bots', { timeout: 60_000 }, () => {
+describe('bots', () => {
   test('type their traces into one complete recording that verifies', async () => {
     const { code, stdout, stderr } = await gametape([
       'bots',
@@ -189,7 +189,7 @@ describe('bots', { timeout: 60_000 }, () => {
     live.close();
   });
 
-  test('[J4] go on by themselves after kill -9 of the relay, and nothing is lost', { timeout: 60_000 }, async () => {
+  test('[J4] go on by themselves after kill -9 of the relay, and nothing is lost', async () => {
     const port = String(await freePort());
     const serve = ['serve', '--port', port, '--data', join(directory, 'killed'), '--json'];
     const first = await startGametape(serve);
@@ -255,7 +255,7 @@ describe('serve', () => {
 });
 
 describe('dev', () => {
-  test('plays a demo of two bots, on the next free port', { timeout: 30_000 }, async () => {
+  test('plays a demo of two bots, on the next free port', async () => {
     const { port } = new URL(relay.http);
     const { child, http, ws } = await startGametape([
       'dev',
@@ -277,7 +277,7 @@ describe('dev', () => {
   });
 
   test('[T8] a demo that somebody rewinds is followed by another; one whose data is deleted still stops', {
-    timeout: 60_000,
+    timeout: 180_000,
   }, async () => {
     const data = join(directory, 'rewound');
     const { port } = new URL(relay.http);
@@ -304,13 +304,5 @@ describe('dev', () => {
 
 /** The room, as soon as there is one. */
 async function untilRoom(url: string, room: string): ReturnType<typeof spectate> {
-  const deadline = performance.now() + 10_000;
-  for (;;) {
-    try {
-      return await spectate({ url, room });
-    } catch (error) {
-      if (performance.now() > deadline) throw error;
-      await setTimeout(20);
-    }
-  }
+  return await waitFor(`the room ${room}`, () => spectate({ url, room }).catch(() => undefined));
 }

@@ -34,7 +34,7 @@ beforeAll(async () => {
     '/large.lmsp': await largeRecording(),
     '/empty.lmsp': new Uint8Array(0),
   };
-}, 60_000);
+});
 afterAll(() => rm(directory, { recursive: true }));
 
 /** Every verb that reads a recording. */
@@ -71,7 +71,7 @@ function refusing(status: number) {
   };
 }
 
-describe('a FILE may be a path, "-" or a URL', { timeout: 60_000 }, () => {
+describe('a FILE may be a path, "-" or a URL', () => {
   test.each(VERBS.map((args) => [args.join(' '), args] as const))('gametape %s', async (_name, args) => {
     const server = await FileServer.start(files);
     const plain = await FileServer.start(files, { misbehave: without('range') });
@@ -130,7 +130,7 @@ describe('a FILE may be a path, "-" or a URL', { timeout: 60_000 }, () => {
   });
 });
 
-describe('[R2] requests', { timeout: 60_000 }, () => {
+describe('[R2] requests', () => {
   test('info takes two at most, state one more, and neither reads all of the file', async () => {
     const server = await FileServer.start(files);
     expect((await gametape(['info', server.url('/a.lmsp')])).code).toBe(0);
@@ -151,7 +151,7 @@ describe('[R2] requests', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a URL that gives no recording', { timeout: 60_000 }, () => {
+describe('a URL that gives no recording', () => {
   test.each([
     [404, 1, 'NOT_FOUND'],
     [403, 4, 'NOT_ALLOWED'],

@@ -72,7 +72,7 @@ function cellsOf(
   };
 }
 
-describe('convert to .csv', { timeout: 60_000 }, () => {
+describe('convert to .csv', () => {
   test('writes a row of names and a row an event, exactly (RFC 4180)', async () => {
     const document = nastyRecording();
     const { lmsp } = await written(document);
@@ -123,7 +123,7 @@ describe('convert to .csv', { timeout: 60_000 }, () => {
   });
 });
 
-describe('convert to .parquet', { timeout: 60_000 }, () => {
+describe('convert to .parquet', () => {
   test('writes the same columns with their types', async () => {
     const document = nastyRecording();
     const { directory, lmsp } = await written(document);
@@ -184,7 +184,7 @@ describe('convert to .parquet', { timeout: 60_000 }, () => {
   });
 });
 
-describe('a table', { timeout: 60_000 }, () => {
+describe('a table', () => {
   test('is no recording: reading one says so, whatever its name', async () => {
     const { directory, lmsp } = await written(recording);
     for (const format of ['csv', 'parquet']) {

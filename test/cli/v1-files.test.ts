@@ -5,7 +5,7 @@ import { fileWithEvent, pickle, V1_FILE, V1_JSON } from '../lmsp/pickle-maker.ts
 import { tempDir } from '../support/temp-dir.ts';
 import { gametape } from './gametape.ts';
 
-describe("a file of the seed's BinaryFormat", { timeout: 60_000 }, () => {
+describe("a file of the seed's BinaryFormat", () => {
   test('[L3] is told by its content, and every verb reads it', async () => {
     const seed = JSON.parse(await readFile(V1_JSON, 'utf8')) as { events: { game_state: object }[] };
     const path = join(await tempDir(), 'named-anything.lmsp');

@@ -46,7 +46,7 @@ function emptyState(code: string): State {
   };
 }
 
-describe.skipIf(!hasTerminal)('play on a terminal', { timeout: 30_000 }, () => {
+describe.skipIf(!hasTerminal)('play on a terminal', () => {
   test('shows the code with its cursor, takes keys, and leaves the terminal as it was', async () => {
     const path = await recordingIn(await tempDir());
     const { screen, code } = await inTerminal(`stty rows 12 cols 60; gametape play ${path} --speed 0.1; stty -a`, [
@@ -126,16 +126,16 @@ describe('play without a terminal', () => {
   });
 });
 
-describe('tail', { timeout: 30_000 }, () => {
+describe('tail', () => {
   test('[V1] prints what happens from where it is told, and ends with the room', async () => {
     const relay = await TestRelay.start();
     const ann = await connect({ url: relay.wsUrl, room: 'arena', player: 'ann' });
     for (const message of ['one', 'two']) ann.say(message);
     await ann.stable();
     const tail = spawnGametape(['tail', 'arena', '--url', relay.wsUrl, '--from', 'start', '--speed', '16', '--json']);
-    await waitFor('what was before', () => tail.stdout.includes('"two"'), 20_000);
+    await waitFor('what was before', () => tail.stdout.includes('"two"'));
     ann.say('three');
-    await waitFor('what happens now', () => tail.stdout.includes('"three"'), 20_000);
+    await waitFor('what happens now', () => tail.stdout.includes('"three"'));
     await ann.end();
     expect(await tail.exited).toBe(0);
     const lines = tail.stdout
@@ -155,7 +155,7 @@ describe('tail', { timeout: 30_000 }, () => {
   test('says what goes wrong on the way, and goes on as long as something can be shown', async () => {
     const relay = await FakeRelay.start();
     const tail = spawnGametape(['tail', 'arena', '--url', relay.wsUrl, '--json']);
-    const peer = await relay.peer(1, 20_000);
+    const peer = await relay.peer(1);
     peer.welcome({ seq: 0, producer: -1 });
     peer.send({ kind: 'producer', index: 0, player: 'ann', instance: 'of-ann' });
     const ann = new TestProducer(JSON_PROFILE);
@@ -165,9 +165,9 @@ describe('tail', { timeout: 30_000 }, () => {
       peer.send({ kind: 'events-down', acks: { accepted: 0, stable: 0 }, upTo: seq, events });
     };
     say(1, 'here');
-    await waitFor('what happens', () => tail.stdout.includes('here'), 20_000);
+    await waitFor('what happens', () => tail.stdout.includes('here'));
     peer.send({ kind: 'notice', code: 'LIMIT_EXCEEDED', message: 'one thing was refused', pseq: 0 });
-    await waitFor('it to be said', () => tail.stderr.includes('one thing was refused'), 20_000);
+    await waitFor('it to be said', () => tail.stderr.includes('one thing was refused'));
     say(2, 'still here');
     const none = { complete: true, durationS: 1, events: 1, players: [] };
     peer.send({ kind: 'ended', summary: { recordingId: 'fake', room: 'arena', ...none }, seq: 2 });
@@ -178,7 +178,7 @@ describe('tail', { timeout: 30_000 }, () => {
   test('ends with the error when its connection is over for good', async () => {
     const relay = await FakeRelay.start();
     const refused = spawnGametape(['tail', 'arena', '--url', relay.wsUrl]);
-    const peer = await relay.peer(1, 20_000);
+    const peer = await relay.peer(1);
     peer.welcome({ seq: 0, producer: -1 });
     peer.close(CloseCode.NOT_ALLOWED, 'NOT_ALLOWED: no more');
     expect(await refused.exited).toBe(4);
@@ -226,6 +226,6 @@ describe('tail', { timeout: 30_000 }, () => {
 async function keepSaying(session: Session, isHeard: () => boolean): Promise<void> {
   const timer = setInterval(() => session.say('hello'), 50);
   onTestFinished(() => clearInterval(timer));
-  await waitFor('it to be heard', isHeard, 20_000);
+  await waitFor('it to be heard', isHeard);
   clearInterval(timer);
 }

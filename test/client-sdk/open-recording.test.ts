@@ -22,7 +22,7 @@ beforeAll(async () => {
   ]) {
     recordings.push({ name, bytes, every, digest: await digestOf(await openRecording(bytes), every) });
   }
-}, 60_000);
+});
 
 async function smallRecording(): Promise<Uint8Array> {
   const sink = new BytesSink();

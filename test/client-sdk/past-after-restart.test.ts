@@ -20,11 +20,11 @@ describe('the past of a live room, of which the relay was started anew', () => {
       ann.say(`said ${n}`);
       await ann.stable();
     }
-    await waitFor('it to be shown', async () => (await syncOf(relay, 'arena')).headSeq >= 4, 10_000);
+    await waitFor('it to be shown', async () => (await syncOf(relay, 'arena')).headSeq >= 4);
     const live = await spectate({ url: relay.wsUrl, room: 'arena' });
     expect(live.states.get('ann')).toEqual({ n: 3 });
     await relay.restart();
-    await waitFor('those who watch to be back', () => live.status === 'live', 10_000);
+    await waitFor('those who watch to be back', () => live.status === 'live');
     const errors: Error[] = [];
     live.on('error', (error) => errors.push(error));
     await live.seek(0);

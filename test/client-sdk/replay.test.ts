@@ -51,7 +51,7 @@ describe('a replay of a recording', () => {
       }),
       { numRuns: 100 },
     );
-  }, 120_000);
+  });
 
   test('[V3] playing from the start shows every event once, in order, each with the state after it', async () => {
     await fc.assert(
@@ -90,7 +90,7 @@ describe('a replay of a recording', () => {
       }),
       { numRuns: 40 },
     );
-  }, 120_000);
+  });
 
   test('[V3] a state that changes without an event is shown when it does', async () => {
     const { tape, steps } = await opened({ seed: 12, profile: JSON_PROFILE, perBlock: 40 });

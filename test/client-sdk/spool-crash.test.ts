@@ -64,7 +64,7 @@ class Desk {
 
   /** Until a life has written down that many events. */
   async played(life: number, events: number): Promise<void> {
-    await waitFor(`life ${life} to record`, () => (loggedBy(this.log).get(life) ?? 0) >= events, 20_000);
+    await waitFor(`life ${life} to record`, () => (loggedBy(this.log).get(life) ?? 0) >= events);
   }
 
   logged(life: number): number {
@@ -72,7 +72,7 @@ class Desk {
   }
 }
 
-describe('[W3] a game process is killed and comes back', { timeout: 120_000 }, () => {
+describe('[W3] a game process is killed and comes back', () => {
   test.each(seeds(3))('seed %i: while its relay is away, what is only in its spool is recorded once', async (seed) => {
     const random = seededRandom(seed);
     const desk = await Desk.open(seed);
@@ -85,7 +85,7 @@ describe('[W3] a game process is killed and comes back', { timeout: 120_000 }, (
     await desk.played(1, before + 10 + random() * 100);
     await first.kill();
     const second = desk.start();
-    await waitFor('it to find no relay', () => second.said.some(({ refused }) => refused), 20_000);
+    await waitFor('it to find no relay', () => second.said.some(({ refused }) => refused));
     await startAgain(desk.relay);
     const { joined: again, spool } = await second.joined();
     expect(again).toBe(joined);
@@ -128,7 +128,7 @@ describe('[W3] a game process is killed and comes back', { timeout: 120_000 }, (
       if (isAway && random() < 0.5) {
         // One that finds its tail, and is killed before it gets anywhere.
         const hasty = desk.start({ life: 100 + life });
-        await waitFor('it to find no relay', () => hasty.said.some(({ refused }) => refused), 20_000);
+        await waitFor('it to find no relay', () => hasty.said.some(({ refused }) => refused));
         await hasty.kill();
       }
       if (isAway) await startAgain(desk.relay);

@@ -41,12 +41,12 @@ async function leaveTail(relay: TestRelay, directory: string, events = 30): Prom
   await relay.stop();
   const logged = () => loggedBy(logIn(directory, 'ann')).get(1) ?? 0;
   const before = logged();
-  await waitFor('a tail', () => logged() >= before + events, 20_000);
+  await waitFor('a tail', () => logged() >= before + events);
   await game.kill();
   return joined;
 }
 
-describe('[W3] a spool', { timeout: 90_000 }, () => {
+describe('[W3] a spool', () => {
   test('holds what is not stable, and nothing once all is', async () => {
     const relay = await TestRelay.start();
     const directory = await tempDir();
@@ -208,7 +208,7 @@ describe('[W3] a spool', { timeout: 90_000 }, () => {
     const game = SpooledGame.start({ ...options, life: 1, log: logIn(directory, 'ann') });
     await game.joined();
     await relay.stop();
-    await waitFor('a tail', () => (loggedBy(logIn(directory, 'ann')).get(1) ?? 0) >= 20, 20_000);
+    await waitFor('a tail', () => (loggedBy(logIn(directory, 'ann')).get(1) ?? 0) >= 20);
     const recorded = await game.pause();
     await game.kill();
     const [folder = ''] = await spoolsIn(spool);

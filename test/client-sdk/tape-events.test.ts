@@ -57,7 +57,7 @@ describe('the events of a tape', () => {
       }),
       { numRuns: 60 },
     );
-  }, 60_000);
+  });
 
   test('calls that are made at once are answered in order, and after the end with the end', async () => {
     const { bytes } = await recorded(JSON_PROFILE, 3);

@@ -30,7 +30,7 @@ describe.skipIf(withoutChromium('the spool in IndexedDB'))('in a browser', () =>
   beforeAll(async () => {
     browser = await launchChromium();
     site = await FileServer.start({}, { misbehave: servePage, stays: true });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();

@@ -55,7 +55,7 @@ describe.skipIf(missing.length > 0)('three real editing sessions as three player
   }
 
   test('[J4, V1] every edit is there once and in order, the texts are exact, a late spectator agrees', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const running = runBots('full', '--speed', 'max');
     const live = await spectateSoon(relay.ws, 'full');
@@ -98,7 +98,7 @@ describe.skipIf(missing.length > 0)('three real editing sessions as three player
     expect(await gametape(['verify', recording.path])).toMatchObject({ code: 0 });
   });
 
-  test('after so many edits each the texts are those of that many patches', { timeout: 60_000 }, async () => {
+  test('after so many edits each the texts are those of that many patches', async () => {
     const { recording } = await runBots('part', '--speed', '200', '--limit', '300');
     const states = JSON.parse((await gametape(['state', recording.path, '--at', '1e9', '--json'])).stdout);
     for (const [player, { startContent = '', txns }] of traces) {
@@ -112,7 +112,7 @@ describe.skipIf(missing.length > 0)('three real editing sessions as three player
 
   test.skipIf(!hasSeed())(
     "[L2] the seed's own Python loads it, and finds what `cat` prints",
-    { timeout: 60_000 },
+    { timeout: 180_000 },
     async () => {
       const { recording } = await runBots('python', '--speed', 'max', '--limit', '250');
       const lines = (await gametape(['cat', recording.path, '--json', '--state'])).stdout.trimEnd().split('\n');

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OPCODES } from '../../server/dist/pickle/opcodes.js';
 import { readPickle } from '../../server/dist/pickle/read-pickle.js';
+import { runningTime } from '../support/running-time.ts';
 import { fileWithEvent, importBinary, named, partsOf, pickle, text, u32, V1_FILE } from './pickle-maker.ts';
 import { failureOf } from './session-maker.ts';
 
@@ -132,9 +133,9 @@ function sharedBomb(levels: number): Uint8Array {
 describe('[L3] a hostile pickle is refused, and its opcode and byte are named:', () => {
   test.each(HOSTILE)('%s', async (_, bytes, opcode, offset) => {
     const { file, offset: start } = await fileWithEvent(bytes);
-    const startedAt = performance.now();
+    const tookMs = runningTime();
     const failure = await failureOf(() => importBinary(file, 64 * 1024));
-    expect(performance.now() - startedAt).toBeLessThan(3_000);
+    expect(tookMs()).toBeLessThan(3_000);
     expect(failure).toMatch(
       new RegExp(`^(BAD_RECORDING|DAMAGED|LIMIT_EXCEEDED): event 0: ${opcode} at byte ${start + offset}: `),
     );
@@ -207,7 +208,7 @@ test('[L3] no flipped bit does more than change values or be refused', async () 
       /^(nothing was thrown|(BAD_RECORDING|BAD_EVENT|BAD_STATE|DAMAGED|LIMIT_EXCEEDED|VERSION_UNKNOWN): )/,
     );
   }
-}, 60_000);
+});
 
 test('[L3] [S4] any bytes and any order of opcodes give a value or an error that names the byte', () => {
   const opcode = fc.constantFrom(...OPCODES.keys());
@@ -255,7 +256,7 @@ test('[L3] [S4] any bytes and any order of opcodes give a value or an error that
     }),
     { numRuns: 3_000 },
   );
-}, 60_000);
+});
 
 test('[L3] a pickle with nothing hostile in it is read', () => {
   const read = (...pieces: (string | number | Uint8Array)[]) =>

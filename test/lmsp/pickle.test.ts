@@ -79,7 +79,7 @@ test("[L3] a session of the seed's BinaryFormat is imported as its JSON is", asy
   expect(JSON.parse(await collect(lmspJson(reader)))).toEqual(JSON.parse(await readFile(V1_JSON, 'utf8')));
 });
 
-describe.skipIf(!hasSeed())('with the Python of the seed', { timeout: 60_000 }, () => {
+describe.skipIf(!hasSeed())('with the Python of the seed', () => {
   let folder = '';
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'gametape-pickle-'));

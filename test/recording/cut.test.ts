@@ -70,7 +70,7 @@ describe('cut', () => {
       }),
       { numRuns: 40 },
     );
-  }, 60_000);
+  });
 
   test('[R4] checkpoints inside of the part keep their hashes, those outside are gone', async () => {
     const bytes = await sessionBytes({ profile: LMSP_PROFILE, seed: 11, entries: 3_000, players: 3 });
@@ -123,7 +123,7 @@ describe('cut', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 
   test('[W6] gaps and what is missing at the end belong to the part that they fall into', async () => {
     const bytes = await sessionBytes({ profile: JSON_PROFILE, seed: 5, entries: 3_000, players: 3 });

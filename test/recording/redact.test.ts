@@ -157,7 +157,7 @@ describe('redact', () => {
       }),
       { numRuns: 25 },
     );
-  }, 60_000);
+  });
 
   test('a text that came about by taking out what was between is nowhere', async () => {
     const session = new WrittenSession(JSON_PROFILE, { ann: { current_code: '' } });
@@ -328,5 +328,5 @@ describe('redact', () => {
       }),
       { numRuns: 12 },
     );
-  }, 60_000);
+  });
 });

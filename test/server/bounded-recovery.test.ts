@@ -101,7 +101,7 @@ describe('recovery reads the end', () => {
     await relay.stop();
     const last = await TestRelay.start({ dataDir, dropGraceMs: 10, idleFinishMs: 10 });
     const id = recordingId(1);
-    await waitFor('the recording', async () => (await last.get(`/v1/recordings/${id}`)).ok, 10_000);
+    await waitFor('the recording', async () => (await last.get(`/v1/recordings/${id}`)).ok);
     const { summary, states } = await last.recording(id);
     expect(summary.complete).toBe(false);
     expect(summary.players.map((player) => [player.id, player.received, player.gaps])).toEqual([
@@ -166,7 +166,7 @@ describe('damage further back', () => {
 });
 
 async function finishedRecording(relay: TestRelay): Promise<{ summary: NonNullable<RecordingReader['summary']> }> {
-  await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId(1)}`)).ok, 10_000);
+  await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId(1)}`)).ok);
   return await relay.recording(recordingId(1));
 }
 

@@ -8,6 +8,8 @@ import { fragmentBytes, readFragment, type Synced, statesOf, syncOf } from '../s
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
+/** A tail can be had for 10 s after it was named; an answer may be a second old. */
+const NAMED_MS = 9_000;
 const QUICK = { port: 0, viewer: false, flushMs: 4, syncIntervalMs: 4 };
 
 /** A relay, as the tests here ask it. */
@@ -94,21 +96,21 @@ describe('the past of a live room', () => {
   test('[V1] a tail can be had for some time under its name, however many come after it', async () => {
     const relay = await TestRelay.start();
     const [ann] = await join(relay, 'ann');
-    const tails = new Map<string, Uint8Array>();
+    const tails = new Map<string, { readonly bytes: Uint8Array; readonly namedAt: number }>();
     let recordingId = '';
-    const startedAt = performance.now();
-    while (tails.size < 7 && performance.now() - startedAt < 8_000) {
+    while (tails.size < 7) {
       ann.say(`tail ${tails.size}`);
       await ann.stable();
+      const namedAt = performance.now();
       const { tail, ...sync } = await syncOf(relay, 'arena');
       recordingId = sync.recordingId;
       if (tails.has(tail.name)) continue;
-      tails.set(tail.name, (await fragmentBytes(relay, recordingId, tail.name)) as Uint8Array);
+      tails.set(tail.name, { bytes: (await fragmentBytes(relay, recordingId, tail.name)) as Uint8Array, namedAt });
     }
-    expect(tails.size).toBe(7);
-    const names = [...tails.keys()].slice(-6);
-    for (const name of names) {
-      expect(sameBytes(await fragmentBytes(relay, recordingId, name), tails.get(name))).toBe(true);
+    for (const [name, { bytes, namedAt }] of [...tails].slice(-6)) {
+      const again = await fragmentBytes(relay, recordingId, name);
+      // On a machine that stands still that time may be over.
+      if (performance.now() - namedAt < NAMED_MS) expect(sameBytes(again, bytes)).toBe(true);
     }
   });
 

@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { deflateRawSync } from 'node:zlib';
-import { CloseCode, chunked, encodeMessage, LIMITS, MessageByte } from '@gametape/shared';
+import { CloseCode, chunked, decodeUpMessage, encodeMessage, LIMITS, MessageByte } from '@gametape/shared';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { WebSocket } from 'ws';
 import { bystanders, expectRefusal, watchFaults } from '../support/bystanders.ts';
@@ -41,7 +41,8 @@ describe('bytes that are no message', () => {
           Math.floor(random() * 256),
         );
         bytes[0] = kinds[Math.floor(random() * kinds.length)] as number;
-        client.sendBytes(bytes);
+        // One in some thousand is a leave or an end that is right.
+        if (!isGoodbye(bytes)) client.sendBytes(bytes);
       }
       client.sendBytes(Uint8Array.of(0xff));
       expectRefusal(await client.end(), `seed ${seed}, player ${i}`);
@@ -158,8 +159,12 @@ describe('bytes that are no message', () => {
     const client = await RawClient.join(relay.wsUrl, { player: 'bad' });
     const nested = new Uint8Array(1_000_000);
     for (let i = 0; i < nested.length; i += 2) nested.set([0x0f, 0x01], i);
+    const before = process.cpuUsage();
     for (const part of chunked(nested)) client.sendBytes(part);
-    expectRefusal(await client.end(2_000));
+    expectRefusal(await client.end());
+    // Of the work that it makes: how long it takes is up to whoever else has the machine.
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(2_000);
     expect(errors).toEqual([]);
     await check();
   });
@@ -248,6 +253,14 @@ describe('frames that are no messages', () => {
     await check();
   });
 });
+
+function isGoodbye(bytes: Uint8Array): boolean {
+  try {
+    return ['leave', 'end'].includes(decodeUpMessage(bytes).kind);
+  } catch {
+    return false;
+  }
+}
 
 /** A socket after the handshake, for frames that no library makes. */
 async function upgraded(relay: TestRelay): Promise<Socket> {

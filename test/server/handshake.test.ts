@@ -129,7 +129,7 @@ describe('the WebSocket handshake', () => {
   });
 
   test('[S2] [V2] a room that is over takes a place as long as it is still shown', async () => {
-    const relay = await TestRelay.start({ maxRooms: 1, spectatorDelayMs: 1_000 });
+    const relay = await TestRelay.start({ maxRooms: 1, spectatorDelayMs: 4_000 });
     const options = { url: relay.wsUrl, profile: 'json', state: {} } as const;
     const first = await connect({ ...options, room: 'first', player: 'a' });
     await first.end();
@@ -211,6 +211,20 @@ describe('heartbeats', () => {
     expect(await dead.end()).toEqual({ code: CloseCode.SILENT, reason: expect.stringMatching(/^TIMED_OUT: /) });
     await waitFor('more heartbeats', () => lively.received.filter(({ kind }) => kind === 'ping').length > 25);
     expect([lively.isClosed, watching.isClosed]).toEqual([false, false]);
+  });
+
+  test('[W10] a relay that has stood still itself takes nobody for dead who answers', async () => {
+    const relay = await TestRelay.start({ heartbeatMs: 20, silenceMs: 200 });
+    const player = await RawClient.join(relay.wsUrl, { player: 'lively' });
+    for (let stall = 0; stall < 3; stall++) {
+      const before = player.received.length;
+      await waitFor('more heartbeats', () => player.received.length > before + 25);
+      const until = performance.now() + 400;
+      while (performance.now() < until);
+    }
+    const before = player.received.length;
+    await waitFor('more heartbeats', () => player.received.length > before + 25);
+    expect(player.isClosed).toBe(false);
   });
 });
 

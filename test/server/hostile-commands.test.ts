@@ -78,10 +78,10 @@ describe('a rewind', () => {
     expect([late.state, late.states.get('a')]).toEqual([{ n: 1 }, { n: 1 }]);
     a.resume();
     network.up();
-    await waitFor('the player to be back', () => gone.status.connection === 'live', 10_000);
+    await waitFor('the player to be back', () => gone.status.connection === 'live');
     await waitFor('its state of then', () => gone.state.n === 1);
     await relay.restart();
-    await waitFor('all to be back', () => [a, gone, late].every(({ status }) => status.connection === 'live'), 10_000);
+    await waitFor('all to be back', () => [a, gone, late].every(({ status }) => status.connection === 'live'));
     a.setState({ n: 3 });
     await a.rewind('here');
     const { recordingId, complete } = await a.end();

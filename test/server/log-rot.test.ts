@@ -79,7 +79,7 @@ test('[J4] a player whose joining is damaged comes back: what it still has is re
   const [, , open] = FILE;
   const { network, ann, finish } = await damaged(await open(), ['Ann Joined']);
   network.up();
-  await waitFor('ann to be back', () => ann.status.connection === 'live', 10_000);
+  await waitFor('ann to be back', () => ann.status.connection === 'live');
   const errors: unknown[] = [];
   ann.on('error', (error) => errors.push(error));
   ann.say('ann says 7');
@@ -121,10 +121,10 @@ async function damaged({ args, damage }: Place, texts: readonly string[]): Promi
   network.down();
   for (const text of texts) await damage(dataDir, text);
   await relay.start();
-  await waitFor('bob to be back', () => bob.status.connection === 'live', 10_000);
+  await waitFor('bob to be back', () => bob.status.connection === 'live');
   const finish = async () => {
-    await waitFor('bob to be back', () => bob.status.connection === 'live', 10_000);
-    const { recordingId, complete } = await within('the end', bob.end(), 20_000);
+    await waitFor('bob to be back', () => bob.status.connection === 'live');
+    const { recordingId, complete } = await within('the end', bob.end());
     expect(complete).toBe(false);
     const bytes = await readFile(relay.recordingPath(recordingId));
     const { problems, complete: isComplete } = await verifyRecording(new BytesSource(bytes));

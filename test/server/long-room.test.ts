@@ -37,7 +37,7 @@ describe('what a room that goes on for long holds in memory', () => {
         }
         await (await output.seal()).stable;
         const { seq } = room.room.audience.view.standing();
-        await waitFor('it to be shown', () => room.room.recording.headSeq === (audience.shown?.seq ?? seq), 10_000);
+        await waitFor('it to be shown', () => room.room.recording.headSeq === (audience.shown?.seq ?? seq));
       };
       await record(100);
       const before = keptBytes();

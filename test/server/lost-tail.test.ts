@@ -42,7 +42,7 @@ test('[W4] [V1] [V3] spectators of what a power loss has taken back go on in wha
   // He gets the producer that bob had.
   const carl = await join(relay, 'carl');
   const all = [live, paused, behind].map((seen) => seen.live);
-  await waitFor('bob to be forgotten', () => all.every((one) => !one.states.has('bob')), 20_000);
+  await waitFor('bob to be forgotten', () => all.every((one) => !one.states.has('bob')));
   for (const seen of [live, paused, behind]) seen.forget();
   for (let i = 0; i < 30; i++) type(i % 2 === 0 ? carl : ann, `[${i}]`);
   await Promise.all([carl.stable(), ann.stable()]);

@@ -129,7 +129,7 @@ describe('stats', () => {
     });
   });
 
-  test('[R6] stay small whatever is in the recording', { timeout: 30_000 }, async () => {
+  test('[R6] stay small whatever is in the recording', async () => {
     const steps = Array.from({ length: 6_000 }, (_, index) =>
       step(index * 100, `type-${index}`, {}, { tests_passing: index, tests_total: 10 }),
     );

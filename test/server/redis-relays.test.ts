@@ -11,7 +11,7 @@ import { tempDir } from '../support/temp-dir.ts';
 import { waitFor, within } from '../support/wait-for.ts';
 
 const LEASE_MS = 1_000;
-const RETURN_MS = 20_000;
+const RETURN_MS = 60_000;
 const CHECKPOINTS = 'gt:{arena}:checkpoints';
 
 describe.skipIf(!hasRedis)('two relays that share a Redis', () => {
@@ -65,7 +65,8 @@ describe.skipIf(!hasRedis)('two relays that share a Redis', () => {
     const redis = await RedisServer.start();
     const a = await RelayProcess.start(await tempDir(), ['--redis', redis.url, '--lease', String(LEASE_MS / 1_000)]);
     onTestFinished(() => a.kill());
-    const b = await relayOn(redis);
+    // Its own lease is longer than a busy machine stands still: the first would have the room again.
+    const b = await relayOn(redis, { leaseMs: 15_000 });
     const proxy = await TcpProxy.start(Number(new URL(a.wsUrl).port));
     const session = await join(proxy.port, 'one');
     let said = 0;
@@ -163,7 +164,6 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
         expect(mine).toEqual(Array.from({ length: recorded }, (_, n) => `${player} ${n}`));
       }
     },
-    60_000,
   );
 
   test('[J4] relay and Redis are killed and the end of its file is gone: the clients bring it again', async () => {
@@ -177,19 +177,26 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     const [first] = sessions as [Session];
     for (let i = 0; i < 100; i++) first.say(`t${i}`);
     await first.stable();
-    for (let i = 100; i < 200; i++) first.say(`t${i}`);
-    await waitFor('all to be accepted', () => first.status.accepted === 200);
-    expect(first.status.stable).toBe(100);
-    await Promise.all([relay.kill(), redis.kill()]);
-    // Nothing after the stable events was synced, so a power failure may take all of it.
-    await cutAfter(directory, 't120');
-    await redis.start();
-    await relay.start();
-    await waitFor('everybody to be back', () => sessions.every(isLive), RETURN_MS);
-    for (let i = 200; i < 250; i++) first.say(`t${i}`);
+    let said = 100;
+    let stable = said;
+    // Again where the machine stood still for so long that all of it was stable.
+    while (stable === said) {
+      const before = said;
+      while (said < before + 100) first.say(`t${said++}`);
+      await waitFor('all to be accepted', () => first.status.accepted === said);
+      await Promise.all([relay.kill(), redis.kill()]);
+      await waitFor('everybody to notice', () => !sessions.some(isLive));
+      ({ stable } = first.status);
+      // Nothing after the stable events was synced, so a power failure may take all of it.
+      if (stable < said) await cutAfter(directory, `t${Math.min(stable + 20, said - 1)}`);
+      await redis.start();
+      await relay.start();
+      await waitFor('everybody to be back', () => sessions.every(isLive), RETURN_MS);
+    }
+    for (let i = 0; i < 50; i++) first.say(`t${said++}`);
     const summary = await within('the end', first.end(), RETURN_MS);
     expect(summary.complete).toBe(true);
-    const all = Array.from({ length: 250 }, (_, i) => `t${i}`);
+    const all = Array.from({ length: said }, (_, i) => `t${i}`);
     const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
     expect(own.map(({ data }) => data.message)).toEqual(all);
   });
@@ -230,7 +237,6 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
         players: [{ id: 'one', pseqFrom: gone[0], pseqTo: gone.at(-1) }],
       });
     },
-    60_000,
   );
 
   test('[J3] [J6] the newest checkpoint is gone and the relay is killed: what it held is still in the log', async () => {
@@ -251,11 +257,11 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     expect(summary.complete).toBe(true);
     const { own } = await readRecording(await readFile(relay.recordingPath(summary.recordingId)));
     expect(own.map(({ data }) => data.message)).toEqual(Array.from({ length: 27_000 }, (_, i) => `t${i}`));
-  }, 60_000);
+  });
 
   test('[J5] Redis stands still for a while: acks pause, nobody is disconnected', async () => {
     const redis = await RedisServer.start();
-    const relay = await relayOn(redis);
+    const relay = await relayOn(redis, { silenceMs: 5_000 });
     const session = await join(relay.port, 'one');
     const seen = new Set<string>();
     session.on('status', ({ connection }) => seen.add(connection));
@@ -264,7 +270,7 @@ describe.skipIf(!hasRedis)('a relay whose Redis has an accident', () => {
     redis.signal('SIGSTOP');
     for (let i = 0; i < 20; i++) session.say(`during ${i}`);
     const stoppedAt = performance.now();
-    await waitFor('five seconds', () => performance.now() - stoppedAt > 5_000, 6_000);
+    await waitFor('five seconds', () => performance.now() - stoppedAt > 5_000);
     expect(session.status).toMatchObject({ connection: 'live', accepted: 1, durability: 'redis:always' });
     redis.signal('SIGCONT');
     await within('all to be stable', session.stable(), RETURN_MS);

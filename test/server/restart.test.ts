@@ -4,6 +4,7 @@ import { CloseCode } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
 import { bodyOf, RawClient } from '../support/raw-client.ts';
 import { RelayProcess, readRecording, TestRelay } from '../support/relay.ts';
+import { runningTime } from '../support/running-time.ts';
 import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -19,11 +20,7 @@ describe('a relay that stops', () => {
     for (let round = 0; round < 3; round++) {
       await waitFor('some more', () => said > 40 * (round + 1));
       await relay.restart();
-      await waitFor(
-        'the session to be back',
-        () => a.status.connection === 'live' && b.status.connection === 'live',
-        10_000,
-      );
+      await waitFor('the session to be back', () => a.status.connection === 'live' && b.status.connection === 'live');
     }
     clearInterval(timer);
     const summary = await a.end();
@@ -52,9 +49,9 @@ describe('a relay that stops', () => {
     ender.send({ kind: 'end', lastPseq: 0, outcome: {} });
     await ender.next('ending');
     (await RawClient.join(relay.wsUrl, { room: 'other' })).socket.pause();
-    const startedAt = performance.now();
+    const stoppedForMs = runningTime();
     await relay.stop();
-    expect(performance.now() - startedAt).toBeLessThan(4_000);
+    expect(stoppedForMs()).toBeLessThan(4_000);
   });
 
   test('[J7] SIGTERM: everything is stable, the exit code is 0', async () => {
@@ -88,7 +85,7 @@ describe('a relay that comes back', () => {
       events: before?.events,
       players: [{ id: 'a', connected: true }],
     });
-    await waitFor('the session to be back', () => session.status.connection === 'live', 10_000);
+    await waitFor('the session to be back', () => session.status.connection === 'live');
     await expect(session.checkpoint('here')).rejects.toMatchObject({ code: 'NAME_TAKEN' });
     await session.checkpoint('there');
     const { recordingId } = await session.end();
@@ -128,7 +125,7 @@ describe('a relay that comes back', () => {
     const { recordingId } = client.welcome;
     await relay.stop();
     await relay.restart();
-    await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId}`)).ok, 10_000);
+    await waitFor('the recording', async () => (await relay.get(`/v1/recordings/${recordingId}`)).ok);
     const { own, summary } = await relay.recording(recordingId);
     expect(own.map(({ data }) => data.message)).toEqual(['one']);
     expect(summary.players).toMatchObject([{ id: 'raw', events: 3, expected: null, received: 1, gaps: [] }]);

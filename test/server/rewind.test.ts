@@ -94,7 +94,7 @@ describe('a rewind', () => {
         await a.stable();
       }
       network.up();
-      await waitFor('b to be there', () => b.status.connection === 'live' && b.state.text === 'two', 20_000);
+      await waitFor('b to be there', () => b.status.connection === 'live' && b.state.text === 'two');
       typeAll(b, '!');
       await b.stable();
       const { recordingId, complete } = await a.end();
@@ -117,7 +117,7 @@ describe('a rewind', () => {
     typeAll(a, '+');
     await a.stable();
     await relay.restart();
-    await waitFor('both to be back', () => [a, b].every(({ status }) => status.connection === 'live'), 10_000);
+    await waitFor('both to be back', () => [a, b].every(({ status }) => status.connection === 'live'));
     typeAll(a, '-');
     await a.stable();
     expect(a.state).toEqual({ text: 'onetwo+-' });
@@ -168,14 +168,14 @@ describe('typing while a rewind is on its way', () => {
       if (random() < 0.5) await new Promise((resolve) => setTimeout(resolve, pick(6)));
     }
     for (const { network } of typists) network.up();
-    await waitFor('all to be back', () => typists.every(({ session }) => session.status.connection === 'live'), 20_000);
+    await waitFor('all to be back', () => typists.every(({ session }) => session.status.connection === 'live'));
     for (const { session, asked } of typists) {
       await Promise.all(asked);
       await session.stable();
     }
     const mine = () => typists.map(({ session }) => JSON.stringify(session.state));
     const seen = () => typists.map(({ session: { player } }) => JSON.stringify(live.states.get(player)));
-    await waitFor('everybody to agree', () => mine().join() === seen().join(), 10_000).catch(() => undefined);
+    await waitFor('everybody to agree', () => mine().join() === seen().join()).catch(() => undefined);
     expect(seen()).toEqual(mine());
     expect(typists.flatMap(({ errors }) => errors)).toEqual([]);
     const { recordingId, complete } = await (typists[0] as Typist).session.end();

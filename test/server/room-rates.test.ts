@@ -77,8 +77,10 @@ describe('a room that is asked too often', () => {
     await players[0]?.checkpoint('here');
     const heard = players.map(() => 0);
     for (const [i, player] of players.entries()) player.on('rewind', () => heard.splice(i, 1, (heard[i] ?? 0) + 1));
+    const askedAt = performance.now();
     const asked = Array.from({ length: 100 }, (_, i) => (players[i % 4] as Session).rewind('here'));
     const answers = await Promise.allSettled(asked);
+    const tookS = (performance.now() - askedAt) / 1_000;
     const codes = answers.map((answer) => (answer.status === 'fulfilled' ? 'done' : answer.reason.code));
     expect(new Set(codes)).toEqual(new Set(['done', 'LIMIT_EXCEEDED']));
     const done = codes.filter((code) => code === 'done').length;
@@ -90,7 +92,8 @@ describe('a room that is asked too often', () => {
     const { entries, states } = await relay.recording(recordingId);
     expect([...states.values()]).toEqual(Array.from({ length: 4 }, () => ({ n: 2 })));
     expect(entries.filter(({ type }) => type === EventType.REWIND)).toHaveLength(done);
-    expect(done).toBeLessThanOrEqual(60);
+    // Sixty a minute: one more for each second that it took.
+    expect(done).toBeLessThanOrEqual(60 + tookS);
   });
 
   test('[S2] names for checkpoints are refused, and the events are recorded all the same', async () => {

@@ -9,7 +9,8 @@ import { tempDir } from '../support/temp-dir.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { WireTap } from '../support/wire-tap.ts';
 
-const DELAY_MS = 1_200;
+/** Longer than a busy machine stands still: nothing may be due before it is asked for. */
+const DELAY_MS = 3_000;
 
 describe('a room that is shown with a delay', () => {
   test('[V2] no byte that is not due leaves to a spectator, nor over HTTP', async () => {
@@ -30,7 +31,9 @@ describe('a room that is shown with a delay', () => {
     let count = 0;
     let ben: Session | undefined;
     // Longer than the delay, so that some of it becomes due meanwhile; and enough for blocks to be closed.
-    for (let step = 0; step < 80 || performance.now() - startedAt < 2.5 * DELAY_MS; step++) {
+    const isEnough = () =>
+      performance.now() - startedAt > 1.5 * DELAY_MS && poller.answers > 20 && poller.fragments > 1;
+    for (let step = 0; step < 80 || !isEnough(); step++) {
       ann.say(`${say(`message-${count++}-`)}${'x'.repeat(15_000)}`);
       ann.edit('text', { at: 0, remove: 0, insert: say(`edit-${count++}-`) });
       if (step === 10) ben = await join(relay, say('player-ben'), { text: 'b' });
@@ -39,7 +42,7 @@ describe('a room that is shown with a delay', () => {
       if (step === 25) ann.resume();
       if (step === 30) await ben?.leave();
       if (step % 10 === 5) await watchers.join();
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, 40));
     }
     const endedAt = performance.now();
     const { recordingId } = await ann.end({ success: true, note: say('outcome-of-all') });
@@ -50,7 +53,7 @@ describe('a room that is shown with a delay', () => {
     // Who comes now sees the room as it was.
     const late = await watchers.join();
     expect(late.welcome.recordingId).toBe(recordingId);
-    const closes = await Promise.all(watchers.all.map((client) => client.end(10_000)));
+    const closes = await Promise.all(watchers.all.map((client) => client.end()));
     expect(performance.now() - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
     expect(closes.map(({ code }) => closeAction(code as CloseCode))).toEqual(closes.map(() => 'stop'));
     for (const client of watchers.all) expect(client.received.at(-1)?.kind).toBe('ended');
@@ -95,7 +98,7 @@ describe('a room that is shown with a delay', () => {
         // An answer may be a little old.
         expectDelayed(now, times, before - 300, performance.now());
       }
-      await new Promise((resolve) => setTimeout(resolve, 25));
+      await new Promise((resolve) => setTimeout(resolve, 75));
     }
     expect((await relay.room('arena'))?.players).toHaveLength(1);
     await ann.end();
@@ -116,18 +119,20 @@ describe('a room that is shown with a delay', () => {
     expect(sync).not.toHaveProperty('tail');
     const late = await spectate({ url: relay.wsUrl, room: 'arena' });
     expect(late.states.size).toBe(0);
+    const saidAt = performance.now();
     ann.setState({ text: 'after it' });
     await ann.stable();
-    const saidAt = performance.now();
+    // Where the machine stands still just then, both are due at once.
+    const hasCome = (text: unknown) => text === 'just before the restart' || text === 'after it';
     for (const live of [watcher, late]) {
-      await waitFor('what was before', () => live.states.get('ann')?.text === 'just before the restart');
+      await waitFor('what was before', () => hasCome(live.states.get('ann')?.text));
       expect(performance.now() - restartedAt).toBeGreaterThanOrEqual(DELAY_MS - 50);
       await waitFor('who plays', () => live.players.get('ann')?.connected);
     }
     for (const live of [watcher, late]) {
       await waitFor('what came after', () => live.states.get('ann')?.text === 'after it');
     }
-    expect(performance.now() - saidAt).toBeGreaterThan(0);
+    expect(performance.now() - saidAt).toBeGreaterThanOrEqual(DELAY_MS);
     const ends: number[] = [];
     for (const live of [watcher, late]) live.on('end', () => ends.push(performance.now()));
     const endedAt = performance.now();
@@ -136,19 +141,19 @@ describe('a room that is shown with a delay', () => {
     await relay.restart();
     await waitFor('it to be due', async () => (await relay.get(`/v1/recordings/${recordingId}.lmsp`)).status === 200);
     expect(performance.now() - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
-    await waitFor('those who watched to be told', () => ends.length === 2, 15_000);
+    await waitFor('those who watched to be told', () => ends.length === 2);
     for (const at of ends) expect(at - endedAt).toBeGreaterThanOrEqual(DELAY_MS);
   });
 
   test('[V2] `serve --spectator-delay` holds for its rooms, also after it was killed and started without it', async () => {
     const dataDir = await tempDir();
-    const first = await RelayProcess.start(dataDir, ['--spectator-delay', '1.5']);
+    const first = await RelayProcess.start(dataDir, ['--spectator-delay', '60']);
     const ann = await RawClient.join(first.wsUrl, { player: 'ann' });
-    expect(ann.welcome.delayMs).toBe(1_500);
+    expect(ann.welcome.delayMs).toBe(60_000);
     await first.kill();
     const second = await RelayProcess.start(dataDir);
     const spectator = await RawClient.join(second.wsUrl, { player: 'w', role: 'spectator' });
-    expect(spectator.welcome).toMatchObject({ delayMs: 1_500, recordingId: ann.welcome.recordingId, seq: 0 });
+    expect(spectator.welcome).toMatchObject({ delayMs: 60_000, recordingId: ann.welcome.recordingId, seq: 0 });
     await second.stop();
     const { code } = await gametape(['serve', '--port', '0', '--data', dataDir, '--spectator-delay', '301']);
     expect(code).toBe(2);

@@ -23,18 +23,18 @@ describe('spectators that do not keep up', () => {
     reader.limit(0);
     await playLong(ann, 500);
     reader.limit(Number.POSITIVE_INFINITY);
-    const again = await slow.next('welcome', ({ resumption }) => resumption === 'reset', 20_000);
+    const again = await slow.next('welcome', ({ resumption }) => resumption === 'reset');
     ann.edit('text', { at: 0, remove: 0, insert: 'the end ' });
     await ann.stable();
     const { headSeq, recordingId } = await syncOf(relay, 'arena');
     const shown = () => eventSeqs(slow.received);
-    await waitFor('the last event', () => shown().at(-1) === headSeq, 20_000);
+    await waitFor('the last event', () => shown().at(-1) === headSeq);
     const seqs = shown();
     const [last = 0] = seqs.filter((seq) => seq <= again.seq).slice(-1);
     expect(again.seq).toBeGreaterThan(last + 1);
     expect(seqs.filter((seq) => seq > again.seq)).toEqual(range(again.seq + 1, headSeq));
     expect(slow.isClosed).toBe(false);
-    await waitFor('the right state', () => view.states.get('ann')?.text === ann.state.text, 20_000);
+    await waitFor('the right state', () => view.states.get('ann')?.text === ann.state.text);
     expect(view.states.get('ann')).toEqual(ann.state);
     expect(statuses).toEqual([]);
     const { fragments, tail } = await syncOf(relay, 'arena', `?after=${last}`);
@@ -63,7 +63,7 @@ describe('spectators that do not keep up', () => {
       async () => {
         await playLong(ann, 10);
         const { headSeq } = await syncOf(relay, 'arena');
-        await waitFor('the crowd to be shown it', () => crowd.every(({ seq }) => seq >= headSeq), 20_000);
+        await waitFor('the crowd to be shown it', () => crowd.every(({ seq }) => seq >= headSeq));
         most = Math.max(most, process.memoryUsage().rss);
         return ((await relay.room('arena'))?.spectators ?? 0) <= crowd.length;
       },
@@ -73,11 +73,11 @@ describe('spectators that do not keep up', () => {
     for (const { isWhole, isClosed } of crowd) expect([isWhole, isClosed]).toEqual([true, false]);
     for (const reader of readers) reader.limit(Number.POSITIVE_INFINITY);
     for (const live of lives) {
-      await waitFor('the right state', () => live.states.get('ann')?.text === ann.state.text, 30_000);
+      await waitFor('the right state', () => live.states.get('ann')?.text === ann.state.text);
     }
     ann.edit('text', { at: 0, remove: 0, insert: 'after all ' });
     for (const live of lives) {
-      await waitFor('what comes after', () => String(live.states.get('ann')?.text).startsWith('after all '), 10_000);
+      await waitFor('what comes after', () => String(live.states.get('ann')?.text).startsWith('after all '));
     }
   }, 180_000);
 });
@@ -100,7 +100,7 @@ describe('spectators who come in masses', () => {
     const crowd = await joining;
     await Promise.all(players.map((session) => session.stable()));
     const { headSeq } = await syncOf(relay, 'arena');
-    await waitFor('all to be shown it', () => crowd.every(({ seq }) => seq >= headSeq), 20_000);
+    await waitFor('all to be shown it', () => crowd.every(({ seq }) => seq >= headSeq));
     for (const { isWhole, isClosed } of crowd) expect([isWhole, isClosed]).toEqual([true, false]);
   });
 });
@@ -135,15 +135,20 @@ describe('who watches', () => {
   test('[W10] spectators are told the time of the room with every heartbeat', async () => {
     const relay = await TestRelay.start();
     await join(relay, 'ann');
+    const askedAt = performance.now();
     const watcher = await RawClient.join(relay.wsUrl, { player: 'w', role: 'spectator' });
+    const welcomedAt = performance.now();
     const { roomTime, holdMs, delayMs } = watcher.welcome;
     expect([delayMs, holdMs]).toEqual([0, 50]);
-    const welcomedAt = performance.now();
-    for (let i = 0; i < 3; i++) {
+    for (let inTime = 0, last = roomTime; inTime < 3; ) {
       const { time, holdMs: hold } = await watcher.next('clock');
-      const passedMs = performance.now() - welcomedAt;
-      expect(Math.abs((time - roomTime) / 1_000 - passedMs)).toBeLessThan(500);
+      const toldAt = performance.now();
       expect(hold).toBe(50);
+      // It may be late on a machine that stands still, and is never ahead.
+      expect(time).toBeGreaterThanOrEqual(last);
+      expect((time - roomTime) / 1_000).toBeLessThanOrEqual(toldAt - askedAt);
+      if (toldAt - welcomedAt - (time - roomTime) / 1_000 < 500) inTime++;
+      last = time;
     }
   });
 });

@@ -18,7 +18,7 @@ describe('a room that starts from a checkpoint of a recording', () => {
     const a = await join(relay, 'a', 'again');
     expect(a.state).toEqual({ text: 'A' });
     await relay.restart();
-    await waitFor('a to be back', () => a.status.connection === 'live', 10_000);
+    await waitFor('a to be back', () => a.status.connection === 'live');
     const b = await join(relay, 'b', 'again');
     const stranger = await join(relay, 'stranger', 'again');
     expect([b.state, stranger.state]).toEqual([{ text: 'B' }, { text: 'new' }]);
@@ -65,7 +65,7 @@ describe('a room that starts from a checkpoint of a recording', () => {
     network.down();
     await killed.kill();
     const again = await TestRelay.start({ dataDir, from, dropGraceMs: 50, idleFinishMs: 50 });
-    await waitFor('the recording', async () => (await again.get(`/v1/recordings/${recordingId}`)).ok, 10_000);
+    await waitFor('the recording', async () => (await again.get(`/v1/recordings/${recordingId}`)).ok);
     const { states, summary } = await again.recording(recordingId);
     expect([states.get('b'), summary.complete]).toEqual([{ text: 'B' }, false]);
   });

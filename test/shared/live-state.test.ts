@@ -23,6 +23,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { anyJson, anyText } from '../support/arbitraries.ts';
 import { codeOf } from '../support/errors.ts';
+import { runningTime } from '../support/running-time.ts';
 import { applyNaively } from '../support/state-oracle.ts';
 
 const START: State = {
@@ -237,12 +238,12 @@ describe('long texts', () => {
   test('[D1] a keystroke in 1 MB costs about what it costs in 10 KB', () => {
     const cost = (length: number) => {
       const state = stateOf({ text: 'x'.repeat(length) });
-      const start = performance.now();
+      const tookMs = runningTime();
       for (let i = 0; i < 20_000; i++) {
         const at = Math.floor(length / 2) + i;
         state.apply({ form: 'delta', ops: [{ op: 'splice', key: 'text', at, remove: 0, insert: 'a' }] }, i);
       }
-      return performance.now() - start;
+      return tookMs();
     };
     cost(10_000);
     const best = (length: number) => Math.min(cost(length), cost(length), cost(length));
@@ -390,9 +391,9 @@ describe('limits', () => {
         ? { op: 'nest', key: 'map', path: [`k${index}`], change }
         : { op: 'nest', key: 'list', path: [index], change };
     });
-    const start = performance.now();
+    const tookMs = runningTime();
     state.apply({ form: 'delta', ops }, 0);
-    expect(performance.now() - start).toBeLessThan(1_000);
+    expect(tookMs()).toBeLessThan(1_000);
     expect((state.get('list') as Json[])[4_094]).toBe(4_094);
   });
 });

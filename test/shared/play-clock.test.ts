@@ -1,6 +1,7 @@
 import { EventType, type GameEvent, LIMITS, PlayClock } from '@gametape/shared';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { runningTime } from '../support/running-time.ts';
 
 type TimedEvent = readonly [number, string, GameEvent];
 
@@ -194,11 +195,11 @@ describe('play time', () => {
 
   test('[T7] costs little after a hundred thousand pauses', () => {
     const clock = new PlayClock(Array.from({ length: 100_000 }, (_, index) => [index * 10, index * 10 + 5]));
-    const start = performance.now();
+    const tookMs = runningTime();
     for (let time = 0; time < 1_000_000; time += 10) {
       if (clock.playTime(time + 7) !== time / 2 + 2) throw new Error(`wrong at ${time}`);
     }
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(tookMs()).toBeLessThan(2_000);
   });
 });
 

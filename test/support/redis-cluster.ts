@@ -90,17 +90,15 @@ export class RedisCluster {
         .trim()
         .split('\n')
         .filter((line) => !/handshake|noaddr/.test(line)).length === all.length;
-    await waitFor('all nodes to know each other', () => all.every(knowsAll), 30_000);
+    await waitFor('all nodes to know each other', () => all.every(knowsAll));
     for (const [i, replica] of this.replicas.entries()) {
       const id = this.masters[i]?.cli('CLUSTER', 'MYID').trim() as string;
-      await waitFor('the replica to follow', () => replica.cli('CLUSTER', 'REPLICATE', id).trim() === 'OK', 10_000);
-      await waitFor(
-        'the replica to be in step',
-        () => replica.cli('INFO', 'replication').includes('master_link_status:up'),
-        30_000,
+      await waitFor('the replica to follow', () => replica.cli('CLUSTER', 'REPLICATE', id).trim() === 'OK');
+      await waitFor('the replica to be in step', () =>
+        replica.cli('INFO', 'replication').includes('master_link_status:up'),
       );
     }
     const isOk = (server: RedisServer) => server.cli('CLUSTER', 'INFO').includes('cluster_state:ok');
-    await waitFor('the cluster to be complete', () => all.every(isOk), 30_000);
+    await waitFor('the cluster to be complete', () => all.every(isOk));
   }
 }

@@ -18,7 +18,7 @@ export class RedisWithSentinel {
     const master = await RedisServer.start(settings);
     const replica = await RedisServer.start({ ...settings, replicaof: `127.0.0.1 ${master.port}` });
     const inStep = () => replica.cli('INFO', 'replication').includes('master_link_status:up');
-    await waitFor('the replica to be in step', inStep, 10_000);
+    await waitFor('the replica to be in step', inStep);
     const config = join(await tempDir(), 'sentinel.conf');
     await writeFile(
       config,
@@ -31,7 +31,7 @@ export class RedisWithSentinel {
     );
     const sentinel = await RedisServer.startSentinel(config);
     const knows = () => sentinel.cli('SENTINEL', 'REPLICAS', 'arena').includes(String(replica.port));
-    await waitFor('the Sentinel to know the replica', knows, 20_000);
+    await waitFor('the Sentinel to know the replica', knows);
     return new RedisWithSentinel([master, replica], sentinel);
   }
 
@@ -47,6 +47,6 @@ export class RedisWithSentinel {
 
   /** Resolves when that one is no master any more. */
   async switchedFrom(old: RedisServer): Promise<void> {
-    await waitFor('another master', () => this.master !== old, 30_000);
+    await waitFor('another master', () => this.master !== old);
   }
 }

@@ -64,14 +64,10 @@ export class RedisServer {
 
   async start(): Promise<void> {
     this.launch();
-    await waitFor(
-      'redis to answer',
-      () => {
-        if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
-        return this.cli('PING').trim() === 'PONG';
-      },
-      10_000,
-    );
+    await waitFor('redis to answer', () => {
+      if (!this.isRunning) throw new Error(`redis-server ended: ${this.#log.slice(-1_000)}`);
+      return this.cli('PING').trim() === 'PONG';
+    });
   }
 
   /** Starts the process and does not wait for it to answer. */
@@ -96,7 +92,7 @@ export class RedisServer {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGKILL');
-    await within('redis-server to end', exited, 10_000);
+    await within('redis-server to end', exited);
   }
 
   signal(name: 'SIGSTOP' | 'SIGCONT'): void {

@@ -23,10 +23,10 @@ const QUICK: Partial<RelayOptions> = {
   flushMs: 4,
   syncIntervalMs: 4,
   heartbeatMs: 100,
-  silenceMs: 5_000,
-  handshakeMs: 2_000,
-  dropGraceMs: 2_000,
-  endTimeoutMs: 3_000,
+  silenceMs: 10_000,
+  handshakeMs: 10_000,
+  dropGraceMs: 8_000,
+  endTimeoutMs: 8_000,
 };
 
 /** A relay in this process, that can be stopped and started again at the same address with the same data. */

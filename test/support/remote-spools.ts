@@ -36,7 +36,7 @@ export class RemoteSpools implements SpoolStore {
     const call: Call = (method, args) => {
       const answer = new Promise<unknown>((resolve) => answers.push(resolve));
       child.stdin.write(`${JSON.stringify({ method, args })}\n`);
-      return within(`the store to ${method}`, answer, 10_000);
+      return within(`the store to ${method}`, answer);
     };
     return new RemoteSpools(call, async () => {
       const exited = once(child, 'exit');
@@ -104,5 +104,5 @@ export async function crashTab(
   const devtools = await context.newCDPSession(page);
   // A tab that crashes does not answer.
   devtools.send('Page.crash').catch(() => undefined);
-  await within('the tab to crash', crashed, 20_000);
+  await within('the tab to crash', crashed);
 }

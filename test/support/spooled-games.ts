@@ -45,7 +45,7 @@ export class SpooledGame {
   }
 
   async joined(): Promise<Said> {
-    return await waitFor('the game to join', () => this.said.find(({ joined }) => joined), 20_000);
+    return await waitFor('the game to join', () => this.said.find(({ joined }) => joined));
   }
 
   /** kill -9. */
@@ -66,7 +66,7 @@ export class SpooledGame {
   /** Everything that it recorded is in the recording, and it says how much that was. */
   async finish(how: 'end' | 'leave'): Promise<Said> {
     this.#child.stdin?.write(`${how}\n`);
-    await within(`the game to ${how}`, this.#exited, 20_000);
+    await within(`the game to ${how}`, this.#exited);
     return this.said.find(({ done }) => done) ?? { error: 'it ended without a word' };
   }
 }
@@ -87,17 +87,14 @@ export interface SpooledGameOptions {
 
 /** At the same port: who looks for a relay there may have got hold of it for a moment. */
 export async function startAgain(relay: RelayProcess): Promise<void> {
-  await waitFor(
-    'the port to be free',
-    () =>
-      relay.start().then(
-        () => true,
-        (error: Error) => {
-          if (!error.message.includes('EADDRINUSE')) throw error;
-          return false;
-        },
-      ),
-    20_000,
+  await waitFor('the port to be free', () =>
+    relay.start().then(
+      () => true,
+      (error: Error) => {
+        if (!error.message.includes('EADDRINUSE')) throw error;
+        return false;
+      },
+    ),
   );
 }
 

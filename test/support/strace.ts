@@ -41,14 +41,10 @@ export class Strace {
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       said += text;
     });
-    await waitFor(
-      'strace to be attached',
-      () => {
-        if (child.exitCode !== null) throw new Error(`strace: ${said}`);
-        return said.includes('attached');
-      },
-      20_000,
-    );
+    await waitFor('strace to be attached', () => {
+      if (child.exitCode !== null) throw new Error(`strace: ${said}`);
+      return said.includes('attached');
+    });
     return strace;
   }
 
@@ -72,6 +68,6 @@ export class Strace {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');
     this.#child.kill('SIGINT');
-    await within('strace to detach', exited, 20_000);
+    await within('strace to detach', exited);
   }
 }

@@ -1,6 +1,6 @@
 const POLL_MS = 5;
 /** For a machine that does much else at the same time: nothing passes any later for it. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 /** Polls until `condition` gives something true, and returns that. Rejects, naming `what`, when `limitMs` is over. */
 export async function waitFor<T>(

@@ -83,7 +83,7 @@ export class Game {
   }
 
   async hasTyped(count: number): Promise<void> {
-    await waitFor(`${count} letters`, () => this.#typed >= count, 30_000);
+    await waitFor(`${count} letters`, () => this.#typed >= count);
   }
 
   async checkpoint(name: string): Promise<void> {
@@ -168,17 +168,13 @@ export class Watcher {
   /** Plays to the end of what the room has left. */
   async finish(): Promise<void> {
     const { live } = this;
-    await waitFor('it to know of the end', () => live.reel.edge === undefined, 30_000);
-    await waitFor(
-      'it to come to the end',
-      () => {
-        if (live.ended) return true;
-        live.playbackRate = 16;
-        live.play();
-        return false;
-      },
-      30_000,
-    );
+    await waitFor('it to know of the end', () => live.reel.edge === undefined);
+    await waitFor('it to come to the end', () => {
+      if (live.ended) return true;
+      live.playbackRate = 16;
+      live.play();
+      return false;
+    });
   }
 
   doSomething(random: () => number): void {

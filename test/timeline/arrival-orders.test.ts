@@ -32,7 +32,7 @@ describe('the order of arrival', () => {
       expect(recording.summary, `order ${seed}`).toEqual(expected.summary);
     }
     expect(orders.size).toBe(ORDERS);
-  }, 120_000);
+  });
 });
 
 describe('the order of the timeline in bounded memory', () => {

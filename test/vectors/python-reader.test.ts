@@ -30,7 +30,7 @@ const NAMES = readdirSync(FOLDER)
 
 describe.skipIf(withoutPython('the reader written from FORMAT.md and DELTA.md'))(
   'the Python reader',
-  { timeout: 60_000 },
+  { timeout: 180_000 },
   () => {
     test('[R5] reads every vector as it was written, and proves it', () => {
       const found = readInPython(NAMES.map((name) => `${FOLDER}${name}.lmsp`));

@@ -4,6 +4,7 @@ import {
   type EntryId,
   idText,
   isBefore,
+  parseId,
   type RoomKeys,
   readEntry,
   readPatiently,
@@ -86,10 +87,10 @@ export class RedisCheckpoints {
     this.#last = { epoch, n: 0 };
     let count = 0;
     for (const [recordingId, { kept }] of this.#recordings) {
-      const first = await this.#options.connection.command(['HGET', this.#options.keys.recordings, recordingId]);
-      let isFirst = String(first ?? '') === '';
+      let isFirst = !(await this.#isStartThere(recordingId));
       for (const { block, lastSeq } of kept) {
-        await this.#add(recordingId, block, lastSeq, isFirst);
+        await this.#add(recordingId, block, lastSeq);
+        if (isFirst) await this.#startAt(recordingId, this.#last);
         isFirst = false;
         count++;
       }
@@ -112,10 +113,13 @@ export class RedisCheckpoints {
       try {
         if (tried && (await this.#isThere(tried, block))) {
           this.#remember(recordingId, tried);
-          break;
+          // What it got into may have been begun anew since: nobody looks there any more, and it was not written again.
+          if (tried.epoch === this.#last.epoch) break;
         }
         tried = { epoch: this.#last.epoch, n: this.#last.n + 1 };
-        await this.#add(recordingId, block, lastSeq, this.#sealed(recordingId).ids.size === 0);
+        const isFirst = this.#sealed(recordingId).ids.size === 0;
+        await this.#add(recordingId, block, lastSeq);
+        if (isFirst) await this.#startAt(recordingId, tried).catch(() => undefined);
         break;
       } catch (error) {
         if (faultOf(error) === 'for good') throw error;
@@ -129,13 +133,28 @@ export class RedisCheckpoints {
     if (recent > 1) kept.splice(1, recent - 1);
   }
 
-  async #add(recordingId: string, block: Uint8Array, lastSeq: number, isFirst: boolean): Promise<void> {
+  async #add(recordingId: string, block: Uint8Array, lastSeq: number): Promise<void> {
     const { connection, keys } = this.#options;
     const id = { epoch: this.#last.epoch, n: this.#last.n + 1 };
     await connection.command(['XADD', keys.checkpoints, idText(id), ...blockFields(recordingId, lastSeq, block)]);
     this.#remember(recordingId, id);
-    // Reading starts there; without it, at the start of the stream.
-    if (isFirst) await connection.command(['HSET', keys.recordings, recordingId, idText(id)]).catch(() => undefined);
+  }
+
+  /** Reading starts there; without it, at the start of the stream. */
+  async #startAt(recordingId: string, id: EntryId): Promise<void> {
+    const { connection, keys } = this.#options;
+    await connection.command(['HSET', keys.recordings, recordingId, idText(id)]);
+  }
+
+  /**
+   * The stream is the one in which reading starts: it has the mark of the claim under which that block was put. In one that was
+   * begun anew, what was put before anybody noticed comes before all that is restored.
+   */
+  async #isStartThere(recordingId: string): Promise<boolean> {
+    const { connection, keys } = this.#options;
+    const start = String((await connection.command(['HGET', keys.recordings, recordingId])) ?? '');
+    if (start === '') return false;
+    return (await readEntry(connection, keys.checkpoints, { epoch: parseId(start).epoch, n: 0 })) !== undefined;
   }
 
   #remember(recordingId: string, id: EntryId): void {

@@ -14,14 +14,22 @@ export class SessionSet {
   readonly #byAddress = new Map<string, number>();
   readonly #heartbeat: NodeJS.Timeout;
   #beating: NodeJS.Immediate | undefined;
+  #beatAt = performance.now();
+  /** Nobody could be heard before: this process stood still for long. */
+  #listensSince = this.#beatAt;
 
   constructor(options: RelayOptions, create: (peer: Peer, onClosed: (session: Session) => void) => Session) {
     this.#options = options;
     this.#create = create;
+    const { heartbeatMs, silenceMs } = options;
     this.#heartbeat = setInterval(() => {
+      const now = performance.now();
+      if (now - this.#beatAt > heartbeatMs + silenceMs / 2) this.#listensSince = now;
+      this.#beatAt = now;
+      // In the turn after this one: what has come meanwhile is read before anybody is taken for silent.
       // A beat that is not over is not overtaken: there are more sessions than time.
-      this.#beating ??= this.#beat(this.#sessions.values());
-    }, options.heartbeatMs);
+      this.#beating ??= setImmediate(() => this.#beat(this.#sessions.values()));
+    }, heartbeatMs);
   }
 
   open(peer: Peer): PeerReceiver {
@@ -37,16 +45,15 @@ export class SessionSet {
   }
 
   /** A few in each turn of the event loop: thousands who watch do not hold up those who play. */
-  #beat(sessions: Iterator<Session>): NodeJS.Immediate | undefined {
+  #beat(sessions: Iterator<Session>): void {
+    this.#beating = undefined;
     const now = performance.now();
     for (let count = 0; count < BEATS_PER_TURN; count++) {
       const { value, done } = sessions.next();
-      if (done) return undefined;
-      value.beat(now);
+      if (done) return;
+      value.beat(now, this.#listensSince);
     }
-    return setImmediate(() => {
-      this.#beating = this.#beat(sessions);
-    });
+    this.#beating = setImmediate(() => this.#beat(sessions));
   }
 
   /** What a welcome said is not so any more: everybody comes back for another. */

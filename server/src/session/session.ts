@@ -95,10 +95,10 @@ export class Session implements PeerReceiver {
     }
   }
 
-  /** Heartbeat with acks (W10); a peer that has long been silent is dropped. */
-  beat(now: number): void {
+  /** Heartbeat with acks (W10); a peer that has long been silent is dropped, unless nobody has listened for that long. */
+  beat(now: number, listensSince: number): void {
     if (this.#state.kind !== 'playing' && this.#state.kind !== 'watching') return;
-    if (now - this.#heardAt > this.#deps.options.silenceMs) {
+    if (now - Math.max(this.#heardAt, listensSince) > this.#deps.options.silenceMs) {
       this.#peer.close(CloseCode.SILENT, `TIMED_OUT: nothing heard for ${this.#deps.options.silenceMs} ms`);
       return;
     }
