@@ -1,6 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { SyncAnswers } from '../../server/dist/audience/sync-answers.js';
-import { Turnstile } from '../../server/dist/audience/turnstile.js';
+import { Turnstile } from '../../server/dist/turnstile.js';
 import { HandRoom } from '../support/hand-room.ts';
 import { HandSpectator } from '../support/hand-spectator.ts';
 import { type Synced, statesOf } from '../support/room-past.ts';

@@ -1,9 +1,9 @@
 import type { Position } from '@gametape/shared';
 import type { Receiver } from '../room/receiver.ts';
 import type { RoomRecording } from '../room/room-recording.ts';
+import { Turnstile } from '../turnstile.ts';
 import type { AudienceMessages } from './audience-messages.ts';
 import { type JoinPoint, JoinPoints, type JoinPointsOptions } from './join-points.ts';
-import { Turnstile } from './turnstile.ts';
 
 export interface EntranceOptions extends JoinPointsOptions {
   readonly messages: AudienceMessages;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server } from 'node:http';
 import { CloseCode, closeReason, LIMITS, SUBPROTOCOL } from '@gametape/shared';
 import { type RawData, type WebSocket, WebSocketServer } from 'ws';
+import { Turnstile } from '../turnstile.ts';
 import type { Peer, PeerReceiver, Transport } from './transport.ts';
 
 /** `ws` counts a frame's header out: a message may be exactly as long as the protocol allows. */
@@ -19,12 +20,16 @@ export class WsTransport implements Transport {
     // Who offers only other versions is let in far enough to be told so: clients hear of no close code without a handshake.
     handleProtocols: (offered) => (offered.has(SUBPROTOCOL) ? SUBPROTOCOL : ([...offered][0] ?? false)),
   });
+  /** Hundreds who come at once would hold up those who play. */
+  readonly #handshakes = new Turnstile();
 
   attach(server: Server, onPeer: (peer: Peer) => PeerReceiver): void {
     server.on('upgrade', (request, socket, head) => {
       // Without a listener a reset in the middle of the handshake would end the process.
       socket.on('error', () => socket.destroy());
-      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket, request, onPeer));
+      void this.#handshakes.pass(() => {
+        this.#sockets.handleUpgrade(request, socket, head, (webSocket) => this.#open(webSocket, request, onPeer));
+      });
     });
   }
 
