@@ -1,5 +1,5 @@
 /** Longest time that those who come in take from one turn of the event loop. */
-const TURN_MS = 2;
+const TURN_MS = 1;
 
 /** Lets in who comes, a few in every turn of the event loop: players are heard between them. */
 export class Turnstile {

@@ -13,7 +13,7 @@ const RETRY_MS = 100;
 const SPECTATORS_PER_MS = 20;
 const LONGEST_WAIT_MS = 100;
 /** Longest time that showing takes from one turn of the event loop: players are heard between them. */
-const TURN_MS = 2;
+const TURN_MS = 1;
 
 /** What all spectators at one position are sent: encoded once, cut into messages once. */
 interface SharedBatch {
