@@ -232,7 +232,7 @@ export class LiveReel implements Reel, LiveSource {
       import('./tape.ts'),
       import('./platform/http-source.ts'),
     ]);
-    const source = new HttpSource(`${baseUrl}/v1/recordings/${recordingId}.lmsp`);
+    const source = new HttpSource(`${baseUrl}/v1/recordings/${recordingId}.lmsp`, { hasAnswered: true });
     const tape = await openTape(source, await compression());
     const { signal } = this.#closing;
     if (this.#tape || signal.aborted) await tape.close();

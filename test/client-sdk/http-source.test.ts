@@ -484,6 +484,20 @@ describe('a server that gives nothing', () => {
     }
   });
 
+  test('[V1] of a room that was watched, the first answer may be cut off too', async () => {
+    let requests = 0;
+    const hangUp: Misbehave = (_request, response) => {
+      if (++requests > 4) return false;
+      response.destroy();
+      return true;
+    };
+    const server = await served(hangUp);
+    await expect(new HttpSource(server.url(PATH)).size()).rejects.toMatchObject({ code: 'UNREACHABLE' });
+    requests = 0;
+    expect(await new HttpSource(server.url(PATH), { hasAnswered: true }).size()).toBe(FILE.length);
+    expect(requests).toBeGreaterThan(4);
+  });
+
   test('that has never answered is not asked again', async () => {
     let requests = 0;
     const server = createServer((socket) => {

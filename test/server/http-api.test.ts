@@ -106,6 +106,7 @@ describe('recordings', () => {
     }
     const beyond = await relay.get(path, { headers: { range: `bytes=${size}-` } });
     expect([beyond.status, beyond.headers.get('content-range')]).toEqual([416, `bytes */${size}`]);
+    expect(beyond.headers.get('cache-control')).toBe('no-store');
     expect(await beyond.json()).toMatchObject({ error: { code: expect.any(String), hint: expect.any(String) } });
     const head = await relay.get(path, { method: 'HEAD' });
     expect([head.status, head.headers.get('content-length')]).toEqual([200, String(size)]);

@@ -13,6 +13,8 @@ const DOWNLOAD_HINT = 'Download the file and open that; the server, or a cache b
 export interface HttpSourceOptions {
   /** How long the server may be silent, in milliseconds. @default 30_000 */
   readonly silenceMs?: number;
+  /** Whether the server has answered something else before: what is cut off is then asked for again from the first request on. @default false */
+  readonly hasAnswered?: boolean;
   /** Keeps a file that a server sends whole because it knows no ranges. @default in memory, up to 256 MiB */
   readonly keepWhole?: (parts: AsyncIterable<Uint8Array>) => Promise<ByteSource>;
 }
@@ -42,7 +44,7 @@ export class HttpSource implements ByteSource {
   readonly #keepWhole: (parts: AsyncIterable<Uint8Array>) => Promise<ByteSource>;
   /** Where redirects led to: a seek takes one request only if it goes there at once. */
   #url: string;
-  #hasAnswered = false;
+  #hasAnswered: boolean;
   #opening: Promise<number> | undefined;
   #version: ReadonlyMap<string, string> | undefined;
   #tail = NOTHING;
@@ -50,8 +52,10 @@ export class HttpSource implements ByteSource {
   #lastEnd = -1;
   #whole: ByteSource | undefined;
 
-  constructor(url: string, { silenceMs = SILENCE_MS, keepWhole = keepInMemory }: HttpSourceOptions = {}) {
+  constructor(url: string, options: HttpSourceOptions = {}) {
+    const { silenceMs = SILENCE_MS, hasAnswered = false, keepWhole = keepInMemory } = options;
     this.name = url;
+    this.#hasAnswered = hasAnswered;
     this.#url = url;
     this.#silenceMs = silenceMs;
     this.#keepWhole = keepWhole;

@@ -4,8 +4,8 @@ import type { Json } from '@gametape/shared';
 const MAX_NAME = 32;
 const BARS = '▁▂▃▄▅▆▇█';
 const ELLIPSIS = '…';
-/** What a terminal may obey, or show as something else. */
-const CONTROL = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
+/** What a terminal may obey, or show as something else; joiners, of which emoji and whole scripts are made, only join. */
+const CONTROL = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
 export interface Column {
   readonly title: string;

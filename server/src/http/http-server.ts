@@ -65,7 +65,8 @@ function sendRecording(request: IncomingMessage, response: ServerResponse, root:
       const code = status === 404 ? 'NOT_FOUND' : 'BAD_MESSAGE';
       const why = status === 404 ? 'there is no such recording' : error.message;
       const hint = status === 404 ? 'Check the id, or list them with GET /v1/recordings.' : 'Check the range.';
-      response.writeHead(status, { 'content-type': 'application/json' });
+      // No cache may keep it as if it were the file.
+      response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
       response.end(JSON.stringify({ error: { code, message: `${file}: ${why}`, hint } }));
     })
     .pipe(response);
