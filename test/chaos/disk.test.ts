@@ -54,8 +54,10 @@ describe.skipIf(!canMount)('a disk that fills up', { timeout: LIMIT_MS }, () => 
     await allStable(talkers);
     const sealed = join(disk.path, 'journal', `${talkers[0].session.recordingId}.lmsp`);
     await waitFor('nearly all of it to be sealed', async () => (await stat(sealed)).size > 8_600_000);
+    // Whatever it lets go of later would be space for the recording.
+    await waitFor('the log to have let go of that', async () => (await logBytes(disk.path)) < 3 * 1024 * 1024);
     const ballast = join(disk.path, 'ballast');
-    // Enough for what is still to be sealed; for 6 MB of recording not even with what the log lets go of then.
+    // Enough for what is still to be sealed, and not for 6 MB of recording.
     await fillUp(ballast, 2 * 1024 * 1024);
     const ended = talkers[0].session.end();
     await untilRed(relay, /finishing it failed.*ENOSPC/, 60_000);
@@ -241,6 +243,19 @@ async function residentBytes(pid: number): Promise<number> {
 }
 
 /** Leaves that much of a disk. */
+async function logBytes(dataDir: string): Promise<number> {
+  const journal = join(dataDir, 'journal');
+  const logs = (await readdir(journal)).filter((name) => name.endsWith('.log'));
+  // One may go between the two.
+  const sizes = logs.map((name) =>
+    stat(join(journal, name)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+}
+
 async function fillUp(path: string, freeBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(dirname(path));
   await writeFile(path, Buffer.alloc(bavail * bsize - freeBytes, 1));
