@@ -1,4 +1,5 @@
 import { request } from 'node:http';
+import { connect as connectTcp } from 'node:net';
 import { connect, spectate } from '@gametape/client-sdk';
 import { CloseCode, encodeMessage } from '@gametape/shared';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +7,17 @@ import { WebSocket } from 'ws';
 import { helloOf, RawClient } from '../support/raw-client.ts';
 import { TestRelay } from '../support/relay.ts';
 import { waitFor } from '../support/wait-for.ts';
+
+const UPGRADE = [
+  'GET / HTTP/1.1',
+  'host: 127.0.0.1',
+  'connection: Upgrade',
+  'upgrade: websocket',
+  'sec-websocket-version: 13',
+  'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==',
+  'sec-websocket-protocol: gametape.v1',
+  '\r\n',
+].join('\r\n');
 
 describe('the WebSocket handshake', () => {
   test('[W1] a client without the subprotocol is told which one it is', async () => {
@@ -242,6 +254,21 @@ describe('what is no WebSocket client', () => {
     expect(statuses).toEqual([400, 400, 400, 400]);
     player.events(1, ['still here']);
     await player.accepted(1);
+  });
+
+  test('[S4] hundreds shake hands at once, and half are gone before it is their turn: the others are in', async () => {
+    const relay = await TestRelay.start();
+    const hello = (i: number) => ({ player: `p${i}`, role: 'spectator' as const });
+    const player = await RawClient.join(relay.wsUrl, { player: 'stays' });
+    const lost = Array.from({ length: 200 }, () => connectTcp(relay.port, '127.0.0.1'));
+    for (const socket of lost) {
+      socket.on('error', () => {});
+      socket.write(UPGRADE, () => socket.resetAndDestroy());
+    }
+    const others = await Promise.all(Array.from({ length: 200 }, (_, i) => RawClient.join(relay.wsUrl, hello(i))));
+    player.events(1, ['still here']);
+    await Promise.all(others.map((other) => other.next('events-down')));
+    await waitFor('the lost to be gone', async () => (await relay.room('arena'))?.spectators === others.length);
   });
 
   test('[S4] a socket that is cut in the middle of everything is forgotten', async () => {
